@@ -1,0 +1,112 @@
+"""The library: take, list, show, verify and restore snapshots.
+
+Nothing here prints or reads the environment. Progress goes to an observer; what goes
+wrong is raised as an `akosha_snap.errors.AkoshaSnapError`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from akosha_snap.events import Observer
+from akosha_snap.snapshot.catalog import list_snapshots, show_snapshot
+from akosha_snap.snapshot.push import PushOptions, push_files
+from akosha_snap.snapshot.restore import restore_snapshot
+from akosha_snap.snapshot.results import Level, ListResult, PushResult, RestoreResult, ShowResult, VerifyResult
+from akosha_snap.snapshot.system import LATEST, System
+from akosha_snap.snapshot.verify import verify_snapshots
+from akosha_snap.stores import DryRunStore, Store, open_store
+
+__all__ = ["push", "restore", "show", "snapshots", "verify"]
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def push(
+    files: Sequence[str | PathLike[str]],
+    store: Store | str,
+    *,
+    system_id: str,
+    full_file: bool = False,
+    dry_run: bool = False,
+    state_dir: str | PathLike[str] | None = None,
+    stage_in_child: bool = True,
+    observer: Observer | None = None,
+    now: Callable[[], dt.datetime] = _utc_now,
+) -> PushResult:
+    """Take one snapshot of `files` and upload what `store` does not have of it.
+
+    A DuckDB file is copied consistently while it is in use, with its WAL; any other
+    file as it is. `store` is a URL (see `open_store`) or a store. With `full_file`
+    each file is also stored whole; with `dry_run` nothing is stored at all.
+
+    `state_dir` keeps staged copies, a lock and the journal of an interrupted push;
+    with None a temporary folder serves and nothing is remembered.
+
+    `stage_in_child` copies in a child process. Leave it on unless this process will
+    never have any of `files` open: closing a second descriptor in the process that
+    has a database open drops the lock that keeps other writers out.
+
+    Raises ConfigError, SourceError, DamageError, BusyError, ConflictError,
+    NewerFormatError or a StoreError; then no snapshot was made and none was harmed.
+    """
+    opened = _open(store)
+    system = System(DryRunStore(opened) if dry_run else opened, system_id)
+    options = PushOptions(full_file, dry_run, stage_in_child, Path(state_dir) if state_dir is not None else None)
+    return push_files(system, [Path(file) for file in files], options, observer or Observer(), now)
+
+
+def snapshots(store: Store | str, *, system_id: str) -> ListResult:
+    """The snapshots of a system, newest first."""
+    return list_snapshots(System(_open(store), system_id))
+
+
+def show(store: Store | str, upload_id: str = LATEST, *, system_id: str, chunks: bool = False) -> ShowResult:
+    """One snapshot in full; with `chunks`, every chunk hash of each file."""
+    return show_snapshot(System(_open(store), system_id), upload_id, with_chunks=chunks)
+
+
+def restore(
+    store: Store | str,
+    upload_id: str = LATEST,
+    *,
+    system_id: str,
+    to: str | PathLike[str],
+    file: str | None = None,
+    force: bool = False,
+    observer: Observer | None = None,
+) -> RestoreResult:
+    """Put a snapshot's files, or one of them with its WAL, into the folder `to`, bit for bit.
+
+    Nothing is replaced without `force`, and nothing half done appears under its final name.
+    """
+    system = System(_open(store), system_id)
+    return restore_snapshot(system, Path(to), upload_id, name=file, force=force, observer=observer or Observer())
+
+
+def verify(
+    store: Store | str,
+    upload_id: str = LATEST,
+    *,
+    system_id: str,
+    level: Level = "index",
+    sample: float = 100.0,
+    observer: Observer | None = None,
+) -> VerifyResult:
+    """Check one snapshot, `latest` or `all` of them.
+
+    Levels, each with those before it: `manifest` (manifests and chunk lists parse, every
+    pack is there with its size), `index` (packs' footers agree), `data` (every byte read,
+    decoded and hashed; `sample` percent of the chunks where that is under 100), `open`
+    (restored and opened by DuckDB, records counted). Damage is returned, not raised.
+    """
+    return verify_snapshots(System(_open(store), system_id), upload_id, level, sample, observer or Observer())
+
+
+def _open(store: Store | str) -> Store:
+    return open_store(store) if isinstance(store, str) else store

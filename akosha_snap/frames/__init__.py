@@ -1,0 +1,25 @@
+"""Frames (stored chunks) and packs of them: bytes in, bytes out. Pure: no files, no network."""
+
+from akosha_snap.frames.codec import Codec, decode, encode
+from akosha_snap.frames.footer import TRAILER_SIZE, Footer, read_footer, read_trailer
+from akosha_snap.frames.hashing import HASH_SIZE, content_hash
+from akosha_snap.frames.limits import MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH, MAX_LIST_SIZE
+from akosha_snap.frames.pack import Frame, PackBuilder
+
+__all__ = [
+    "HASH_SIZE",
+    "MAX_BASES",
+    "MAX_CHUNK_SIZE",
+    "MAX_DEPTH",
+    "MAX_LIST_SIZE",
+    "TRAILER_SIZE",
+    "Codec",
+    "Footer",
+    "Frame",
+    "PackBuilder",
+    "content_hash",
+    "decode",
+    "encode",
+    "read_footer",
+    "read_trailer",
+]

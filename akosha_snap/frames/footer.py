@@ -1,0 +1,133 @@
+"""The end of a pack: a footer that names its frames, and a trailer of fixed size that finds the footer."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from akosha_snap.errors import DamageError, NewerFormatError
+from akosha_snap.frames.hashing import HASH_SIZE, content_hash
+from akosha_snap.frames.limits import MAX_BASES, MAX_FOOTER_SIZE, MAX_LIST_SIZE
+
+__all__ = ["TRAILER_SIZE", "Footer", "FrameEntry", "read_footer", "read_trailer", "write_footer"]
+
+_MAGIC = b"AKSNAP\x00"
+_VERSION = 1
+_TRAILER = struct.Struct("<I32s7sB")
+
+TRAILER_SIZE = _TRAILER.size
+"""Bytes of the trailer: footer size (u32, little-endian), footer BLAKE3, magic, version."""
+
+
+class FrameEntry(msgspec.Struct, frozen=True):
+    """One frame as its pack's footer describes it. `offset` and sizes in bytes; `bases` are chunk hashes."""
+
+    hash: bytes
+    offset: int
+    stored_size: int
+    raw_size: int
+    codec: int
+    bases: tuple[bytes, ...]
+
+
+class Footer(msgspec.Struct, frozen=True, kw_only=True):
+    """The footer as stored, in columns: entry i of each column describes frame i of the pack.
+
+    Frames lie one after another from byte 0, so offsets are sums of `stored_sizes`.
+    `bases[i]` holds indices, the most useful base last: below the number of frames, a
+    frame of this pack; from there on, an entry of `external` (32-byte hashes).
+    `lists` are the frames that hold chunk lists.
+    """
+
+    format: int
+    hashes: bytes
+    raw_sizes: list[int]
+    stored_sizes: list[int]
+    codecs: list[int]
+    bases: list[list[int]]
+    external: bytes
+    lists: list[int]
+
+    def entries(self) -> Iterator[FrameEntry]:
+        """Each frame of the pack, in order."""
+        count = len(self.raw_sizes)
+        names = [_nth(self.hashes, i) for i in range(count)]
+        names += [_nth(self.external, i) for i in range(len(self.external) // HASH_SIZE)]
+        offsets = itertools.accumulate(self.stored_sizes, initial=0)
+        for i, offset in zip(range(count), offsets, strict=False):
+            bases = tuple(names[base] for base in self.bases[i])
+            yield FrameEntry(names[i], offset, self.stored_sizes[i], self.raw_sizes[i], self.codecs[i], bases)
+
+
+def write_footer(footer: Footer) -> bytes:
+    """The bytes that end a pack: footer and trailer."""
+    body = msgspec.msgpack.encode(footer)
+    return body + _TRAILER.pack(len(body), content_hash(body), _MAGIC, _VERSION)
+
+
+def read_trailer(tail: bytes) -> int:
+    """The footer's size in bytes, from the last TRAILER_SIZE bytes of a pack.
+
+    Raises DamageError for what is not a trailer, NewerFormatError for a later version's.
+    """
+    return _parse_trailer(tail)[0]
+
+
+def read_footer(tail: bytes, pack_size: int) -> Footer:
+    """Parse `tail`, the end of a pack of `pack_size` bytes that holds at least footer and trailer.
+
+    Raises DamageError where hash, structure or sizes disagree, NewerFormatError for a later version.
+    """
+    size, expected = _parse_trailer(tail[-TRAILER_SIZE:])
+    end = len(tail) - TRAILER_SIZE
+    if size > end:
+        raise DamageError(f"the footer claims {size} bytes where the pack has {end}")
+    body = tail[end - size : end]
+    if content_hash(body) != expected:
+        raise DamageError("the footer's hash does not match")
+    try:
+        footer = msgspec.msgpack.decode(body, type=Footer)
+    except msgspec.DecodeError as error:
+        raise DamageError(f"the footer does not parse: {error}") from None
+    _check(footer, pack_size - size - TRAILER_SIZE)
+    return footer
+
+
+def _parse_trailer(tail: bytes) -> tuple[int, bytes]:
+    if len(tail) != TRAILER_SIZE:
+        raise DamageError(f"too short to be a pack: {len(tail)} bytes where the trailer alone has {TRAILER_SIZE}")
+    size, digest, magic, version = _TRAILER.unpack(tail)
+    if magic != _MAGIC:
+        raise DamageError("not a pack: its trailer lacks the magic")
+    if version > _VERSION:
+        raise NewerFormatError(f"the pack has format {version}, newer than {_VERSION}", hint="upgrade akosha-snap")
+    if version != _VERSION or size > MAX_FOOTER_SIZE:
+        raise DamageError(f"the trailer claims version {version} and a footer of {size} bytes")
+    return size, digest
+
+
+def _check(footer: Footer, frame_bytes: int) -> None:
+    count = len(footer.raw_sizes)
+    columns = (footer.stored_sizes, footer.codecs, footer.bases)
+    if len(footer.hashes) != HASH_SIZE * count or any(len(column) != count for column in columns):
+        raise DamageError("the footer's columns differ in length")
+    if len(footer.external) % HASH_SIZE:
+        raise DamageError("the footer's external hashes are cut short")
+    if any(size < 0 for size in footer.stored_sizes) or sum(footer.stored_sizes) != frame_bytes:
+        raise DamageError(f"the footer's frames do not fill the pack's {frame_bytes} bytes before it")
+    if any(not 0 <= size <= MAX_LIST_SIZE for size in footer.raw_sizes):
+        raise DamageError("the footer names a frame too large to decode")
+    names = count + len(footer.external) // HASH_SIZE
+    for i, bases in enumerate(footer.bases):
+        # Within a pack a base stands before what needs it, so one pass in order decodes everything.
+        if len(bases) > MAX_BASES or any(not (0 <= base < i or count <= base < names) for base in bases):
+            raise DamageError(f"the footer names impossible bases for frame {i}")
+    if any(not 0 <= i < count for i in footer.lists):
+        raise DamageError("the footer names a chunk list that is not there")
+
+
+def _nth(hashes: bytes, i: int) -> bytes:
+    return hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)]

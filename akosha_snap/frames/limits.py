@@ -1,0 +1,23 @@
+"""Bounds a reader enforces before it spends memory on what a store claims (docs/format.md, "Limits")."""
+
+from __future__ import annotations
+
+__all__ = ["MAX_BASES", "MAX_CHUNK_SIZE", "MAX_DEPTH", "MAX_FOOTER_SIZE", "MAX_LIST_SIZE", "MAX_PACK_SIZE"]
+
+MAX_CHUNK_SIZE = 1024 * 1024
+"""Raw bytes of one chunk. Writers of v1 stop at 256 KiB."""
+
+MAX_LIST_SIZE = 256 * 1024 * 1024
+"""Raw bytes of one chunk list: enough for a snapshot of some 200 GB."""
+
+MAX_BASES = 16
+"""Bases of one frame."""
+
+MAX_DEPTH = 64
+"""Frames to decode one after another to get one chunk, itself included. Writers stop at 32."""
+
+MAX_FOOTER_SIZE = 16 * 1024 * 1024
+"""Bytes of one pack's footer."""
+
+MAX_PACK_SIZE = 512 * 1024 * 1024
+"""Bytes of one pack. Writers stop at 32 MiB, unless a chunk list alone is larger."""

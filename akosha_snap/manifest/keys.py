@@ -1,0 +1,76 @@
+"""Every object key of the store, built and read back in this one place."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "FORMAT_PREFIX",
+    "SYSTEMS_PREFIX",
+    "format_key",
+    "full_file_key",
+    "manifest_key",
+    "pack_id_of",
+    "pack_key",
+    "packs_prefix",
+    "system_marker",
+    "upload_id_of",
+    "upload_marker",
+]
+
+SYSTEMS_PREFIX = "systems/"
+"""Akosha lists everything under this prefix: nothing lives here that it need not see."""
+
+FORMAT_PREFIX = "akosha-snap/"
+"""Our own objects."""
+
+_PACK = re.compile(r"akosha-snap/[^/]+/packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_MANIFEST = re.compile(r"systems/[^/]+/([^/]+)/manifest\.json")
+
+
+def system_marker(system_id: str) -> str:
+    """Zero-byte marker that lets Akosha's flat listing find the system."""
+    return f"{SYSTEMS_PREFIX}{system_id}/"
+
+
+def upload_marker(system_id: str, upload_id: str) -> str:
+    """Zero-byte marker that lets Akosha's flat listing find the upload."""
+    return f"{system_marker(system_id)}{upload_id}/"
+
+
+def manifest_key(system_id: str, upload_id: str) -> str:
+    """The commit point of a snapshot."""
+    return f"{upload_marker(system_id, upload_id)}manifest.json"
+
+
+def full_file_key(system_id: str, upload_id: str, name: str) -> str:
+    """A whole file beside its manifest; `name` is the bare name of `files`."""
+    return f"{upload_marker(system_id, upload_id)}{name}"
+
+
+def format_key(system_id: str) -> str:
+    """The object that says which format the system's packs have."""
+    return f"{FORMAT_PREFIX}{system_id}/format.json"
+
+
+def packs_prefix(system_id: str) -> str:
+    """All packs of a system start with this."""
+    return f"{FORMAT_PREFIX}{system_id}/packs/"
+
+
+def pack_key(system_id: str, pack_id: bytes) -> str:
+    """A pack, spread over 256 folders by the first byte of its id."""
+    name = pack_id.hex()
+    return f"{packs_prefix(system_id)}{name[:2]}/{name}"
+
+
+def pack_id_of(key: str) -> bytes | None:
+    """The id in a pack's key, None for any other key."""
+    match = _PACK.fullmatch(key)
+    return bytes.fromhex(match[2]) if match else None
+
+
+def upload_id_of(key: str) -> str | None:
+    """The upload id in a manifest's key, None for any other key."""
+    match = _MANIFEST.fullmatch(key)
+    return match[1] if match else None

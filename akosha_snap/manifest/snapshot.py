@@ -1,0 +1,100 @@
+"""The manifest: Akosha's SystemMemoryUploadManifest with our snapshot in its metadata.
+
+Fields are only ever added. No floats, so that one canonical form exists (codec.py).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from akosha_snap.manifest.location import FrameLocation
+
+__all__ = ["Cost", "Counts", "FileEntry", "FullFile", "Manifest", "Metadata", "SnapshotInfo"]
+
+
+class FullFile(msgspec.Struct, frozen=True):
+    """The pointer to a whole file. `uri` is its key; `stored` says whether that object exists.
+
+    Where it does not (the usual case), the storage adapter serves the key from the
+    chunks and `restore` rebuilds the file; either way size and hashes hold.
+    """
+
+    uri: str
+    size: int
+    blake3: str
+    sha256: str
+    stored: bool = False
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of the snapshot: its own name, size in bytes, BLAKE3 and number of chunks."""
+
+    name: str
+    size: int
+    blake3: str
+    chunks: int
+    full_file: FullFile
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Records in the snapshot. `counted` is false where they were carried over from the parent."""
+
+    conversations: int = 0
+    reflections: int = 0
+    entities: int = 0
+    relationships: int = 0
+    counted: bool = True
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What this push cost: bytes read from the live files, bytes of the objects uploaded before this manifest."""
+
+    bytes_read: int
+    bytes_uploaded: int
+    chunks_new: int
+    packs_new: int
+
+
+class SnapshotInfo(msgspec.Struct, frozen=True):
+    """`metadata.akosha_snap`: all that rebuilds the files, and what is worth knowing of the push.
+
+    `root` names the content (see `snapshot_root`), `parent` the upload this one was
+    compared with. `chunk_list` locates the chunk list, its last entry, after the bases it needs.
+    """
+
+    format: int
+    root: str
+    parent: str | None
+    tool: str
+    files: list[FileEntry]
+    chunk_list: list[FrameLocation]
+    counts: Counts
+    cost: Cost
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """The manifest's free dict; only our own key is ours to read."""
+
+    akosha_snap: SnapshotInfo
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Akosha's SystemMemoryUploadManifest, field by field (akosha.models.schemas)."""
+
+    uploaded_at: dt.datetime
+    conversation_count: int
+    total_size_bytes: int | None
+    version: str = "1.0"
+    system_type: str | None = "session-buddy"
+    checksum: str | None = None
+    compressed: bool = False
+    compression_format: str | None = None
+    files: list[str]
+    metadata: Metadata
+
+    @property
+    def snapshot(self) -> SnapshotInfo:
+        """Our part of it."""
+        return self.metadata.akosha_snap

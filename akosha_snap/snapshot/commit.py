@@ -1,0 +1,129 @@
+"""Make a snapshot exist: full files and format first, then the manifest, the one commit point."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from akosha_snap.errors import ConflictError, ObjectExists
+from akosha_snap.manifest import (
+    Cost,
+    Counts,
+    FileEntry,
+    FrameLocation,
+    FullFile,
+    Manifest,
+    Metadata,
+    SnapshotInfo,
+    StoreFormat,
+    decode_manifest,
+    encode_format,
+    encode_manifest,
+)
+from akosha_snap.manifest.ids import bare_name
+from akosha_snap.manifest.keys import format_key, full_file_key, manifest_key, system_marker, upload_marker
+from akosha_snap.manifest.store_format import FORMAT
+from akosha_snap.snapshot.listing import ChunkedFile
+from akosha_snap.snapshot.system import System
+from akosha_snap.source import StagedFile
+from akosha_snap.stores import put_file
+from akosha_snap.version import __version__
+
+__all__ = ["commit_manifest", "file_entries", "make_manifest", "store_format", "store_full_files"]
+
+_MAX_CONVERSATIONS = 1_000_000
+_MAX_TOTAL_SIZE = 100_000_000_000
+"""Akosha refuses a manifest that names more (SystemMemoryUploadManifest); the true counts are in ours."""
+
+
+def file_entries(system: System, upload_id: str, files: Sequence[ChunkedFile], *, stored: bool) -> list[FileEntry]:
+    """Each file as the manifest names it, with the pointer to it as a whole."""
+    return [
+        FileEntry(
+            name=file.name,
+            size=file.size,
+            blake3=file.blake3.hex(),
+            chunks=len(file.chunks),
+            full_file=FullFile(
+                uri=full_file_key(system.id, upload_id, bare_name(file.name)),
+                size=file.size,
+                blake3=file.blake3.hex(),
+                sha256=file.sha256,
+                stored=stored,
+            ),
+        )
+        for file in files
+    ]
+
+
+def store_full_files(system: System, staged: Sequence[StagedFile], entries: Sequence[FileEntry]) -> list[str]:
+    """Upload each whole file to where its pointer says; returns their keys."""
+    for file, entry in zip(staged, entries, strict=True):
+        put_file(system.store, entry.full_file.uri, Path(file.path))
+    return [entry.full_file.uri for entry in entries]
+
+
+def store_format(system: System) -> list[str]:
+    """Create format.json with a system's first snapshot; returns its key where this push made it."""
+    key = format_key(system.id)
+    try:
+        system.store.put(key, encode_format(StoreFormat()), if_absent=True)
+    except ObjectExists:
+        system.check_format()
+        return []
+    return [key]
+
+
+def make_manifest(
+    *,
+    root: bytes,
+    parent: str | None,
+    entries: list[FileEntry],
+    chunk_list: list[FrameLocation],
+    counts: Counts,
+    cost: Cost,
+    now: dt.datetime,
+) -> Manifest:
+    """The manifest of a snapshot, within the bounds Akosha sets."""
+    total = sum(entry.size for entry in entries)
+    return Manifest(
+        uploaded_at=now.astimezone(dt.UTC).replace(microsecond=0),
+        conversation_count=min(counts.conversations, _MAX_CONVERSATIONS),
+        total_size_bytes=total if total <= _MAX_TOTAL_SIZE else None,
+        files=[entry.full_file.uri.rsplit("/", 1)[1] for entry in entries],
+        metadata=Metadata(
+            SnapshotInfo(
+                format=FORMAT,
+                root=root.hex(),
+                parent=parent,
+                tool=f"akosha-snap {__version__}",
+                files=entries,
+                chunk_list=chunk_list,
+                counts=counts,
+                cost=cost,
+            )
+        ),
+    )
+
+
+def commit_manifest(system: System, upload_id: str, manifest: Manifest, *, first: bool) -> list[str]:
+    """Store manifest and markers together; returns their keys. Raises ConflictError where another's is there.
+
+    A conditional create that was retried after a lost answer finds its own object: that is no conflict.
+    """
+    key = manifest_key(system.id, upload_id)
+    data = encode_manifest(manifest)
+    markers = [upload_marker(system.id, upload_id)] + ([system_marker(system.id)] if first else [])
+    with ThreadPoolExecutor(len(markers)) as pool:
+        marking = [pool.submit(system.store.put, marker, b"") for marker in markers]
+        try:
+            system.store.put(key, data, if_absent=True)
+        except ObjectExists:
+            there = decode_manifest(system.store.get(key), key)
+            if there.snapshot.root != manifest.snapshot.root:
+                raise ConflictError(f"{key} already holds another snapshot", hint="push again") from None
+        for marked in marking:
+            marked.result()
+    return [key, *markers]

@@ -1,0 +1,69 @@
+"""Decode a snapshot's frames, each once, its bases before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from akosha_snap.errors import DamageError
+from akosha_snap.frames import content_hash, decode
+from akosha_snap.manifest import ChunkList
+from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.fetch import Span, fetch
+from akosha_snap.snapshot.system import System
+
+__all__ = ["decode_frames", "pack_ids", "with_bases"]
+
+
+def pack_ids(chunk_list: ChunkList, own_pack: bytes) -> list[bytes]:
+    """The list's packs with the id of the pack that holds it (`own_pack`) in its place."""
+    return [pack or own_pack for pack in chunk_list.packs]
+
+
+def with_bases(chunk_list: ChunkList, wanted: Iterable[int]) -> list[int]:
+    """The wanted frames and all they need, in the order that decodes each after its bases."""
+    needed = set(wanted)
+    todo = list(needed)
+    while todo:
+        for base in chunk_list.bases[todo.pop()]:
+            if base not in needed:
+                needed.add(base)
+                todo.append(base)
+    return sorted(needed, key=chunk_list.place)
+
+
+def decode_frames(
+    system: System,
+    chunk_list: ChunkList,
+    packs: list[bytes],
+    frames: list[int],
+    chunk_of: Callable[[int], bytes],
+) -> Iterator[tuple[int, bytes | DamageError]]:
+    """Each of `frames` (from `with_bases`) with its chunk, hash checked, or with what is wrong with it.
+
+    `chunk_of` returns a chunk that was yielded before: the caller keeps them wherever
+    it likes, so that this needs no memory for bases. It may raise DamageError.
+    """
+    spans = (
+        Span(packs[chunk_list.pack[i]], chunk_list.offsets[i], chunk_list.stored_sizes[i]) for i in frames
+    )
+    for i, stored in zip(frames, fetch(system, spans), strict=True):
+        key = pack_key(system.id, packs[chunk_list.pack[i]])
+        yield i, stored if isinstance(stored, DamageError) else _decode(chunk_list, i, stored, key, chunk_of)
+
+
+def _decode(
+    chunk_list: ChunkList, i: int, stored: memoryview, key: str, chunk_of: Callable[[int], bytes]
+) -> bytes | DamageError:
+    try:
+        bases = [chunk_of(base) for base in chunk_list.bases[i]]
+        chunk = decode(chunk_list.codecs[i], stored, chunk_list.raw_sizes[i], bases)
+    except DamageError as error:
+        detail = error.message
+    else:
+        if content_hash(chunk) == chunk_list.hash(i):
+            return chunk
+        detail = "its hash does not match"
+    return DamageError(
+        f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key} is damaged: {detail}",
+        hint="run `akosha-snap verify all` to see what it touches",
+    )

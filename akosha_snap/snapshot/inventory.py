@@ -1,0 +1,103 @@
+"""Which chunks the store already has, and where: what a push need not upload again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from akosha_snap.frames import Footer
+from akosha_snap.manifest import ChunkList
+from akosha_snap.snapshot.decoding import pack_ids
+
+__all__ = ["Inventory", "PackRef", "PlacedFrame"]
+
+
+class PackRef:
+    """A pack that frames lie in. Its id (32 bytes) is empty until the pack is finished; size in bytes."""
+
+    __slots__ = ("id", "size")
+
+    def __init__(self, pack_id: bytes = b"", size: int = 0) -> None:
+        self.id = pack_id
+        self.size = size
+
+
+class PlacedFrame(NamedTuple):
+    """A stored chunk: its pack, offset and sizes in bytes, codec, and the hashes of its bases."""
+
+    pack: PackRef
+    offset: int
+    stored_size: int
+    raw_size: int
+    codec: int
+    bases: tuple[bytes, ...]
+
+
+class Inventory:
+    """Chunk hash -> where its frame lies. Every base of a frame in it is in it too.
+
+    `packs` keeps them in an order in which bases come before what needs them.
+    """
+
+    def __init__(self) -> None:
+        self.frames: dict[bytes, PlacedFrame] = {}
+        self.packs: list[PackRef] = []
+
+    def __contains__(self, chunk: bytes) -> bool:
+        return chunk in self.frames
+
+    def add(self, chunk: bytes, frame: PlacedFrame) -> None:
+        """Record a frame whose pack is already in `packs`."""
+        self.frames[chunk] = frame
+
+    def new_pack(self, pack_id: bytes = b"", size: int = 0) -> PackRef:
+        """Add a pack after all others."""
+        self.packs.append(PackRef(pack_id, size))
+        return self.packs[-1]
+
+    def add_chunk_list(self, chunk_list: ChunkList, own_pack: bytes, sizes: dict[bytes, int]) -> list[bytes]:
+        """Take over what a snapshot has; `sizes` are the packs the store really holds, by id.
+
+        Frames in packs that are missing or of another size are left out, with all that
+        need them: they count as absent and are uploaded again. Returns those packs' ids.
+        """
+        ids = pack_ids(chunk_list, own_pack)
+        expected = [size if pack else sizes.get(own_pack, -1) for pack, size in
+                    zip(chunk_list.packs, chunk_list.pack_sizes, strict=True)]
+        refs: dict[int, PackRef] = {}
+        lost: set[int] = set()
+        for i in sorted(range(len(chunk_list)), key=chunk_list.place):
+            number = chunk_list.pack[i]
+            if number not in refs and number not in lost:
+                if sizes.get(ids[number]) == expected[number]:
+                    refs[number] = self.new_pack(ids[number], expected[number])
+                else:
+                    lost.add(number)
+            bases = tuple(chunk_list.hash(base) for base in chunk_list.bases[i])
+            if number in refs and self._has_all(bases):
+                self.add(
+                    chunk_list.hash(i),
+                    PlacedFrame(
+                        refs[number],
+                        chunk_list.offsets[i],
+                        chunk_list.stored_sizes[i],
+                        chunk_list.raw_sizes[i],
+                        chunk_list.codecs[i],
+                        bases,
+                    ),
+                )
+        return [ids[number] for number in sorted(lost)]
+
+    def add_footer(self, pack_id: bytes, size: int, footer: Footer) -> None:
+        """Take over an uploaded pack that no snapshot names yet: the work of an interrupted push."""
+        ref = self.new_pack(pack_id, size)
+        lists = set(footer.lists)
+        for number, entry in enumerate(footer.entries()):
+            if number not in lists and entry.hash not in self.frames and self._has_all(entry.bases):
+                self.add(
+                    entry.hash,
+                    PlacedFrame(ref, entry.offset, entry.stored_size, entry.raw_size, entry.codec, entry.bases),
+                )
+
+    def _has_all(self, chunks: Iterable[bytes]) -> bool:
+        return all(chunk in self.frames for chunk in chunks)

@@ -1,0 +1,42 @@
+"""Remember the packs of a push that has not committed yet, so that the next one need not upload them again."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """One pack id in hex a line. A hint only: what it names is looked up on the store before it is believed."""
+
+    def __init__(self, path: Path | None) -> None:
+        """`path` is the journal's file; with None nothing is remembered."""
+        self._path = path
+        self._lock = threading.Lock()
+
+    def pending(self) -> list[bytes]:
+        """Ids of packs that an earlier push uploaded and did not commit, oldest first."""
+        if self._path is None or not self._path.exists():
+            return []
+        ids = []
+        for line in self._path.read_text("ascii", errors="replace").splitlines():
+            try:
+                pack_id = bytes.fromhex(line)
+            except ValueError:
+                continue  # a line torn by a crash
+            if len(pack_id) == 32:
+                ids.append(pack_id)
+        return ids
+
+    def add(self, pack_id: bytes) -> None:
+        """A pack is on the store now."""
+        if self._path is not None:
+            with self._lock, self._path.open("a", encoding="ascii") as file:
+                file.write(f"{pack_id.hex()}\n")
+
+    def clear(self) -> None:
+        """All of them are part of a snapshot now."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""Fill packs and upload each when it is full, while the next one fills."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from akosha_snap.frames import Frame, PackBuilder
+from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.inventory import Inventory, PackRef, PlacedFrame
+from akosha_snap.snapshot.journal import Journal
+from akosha_snap.snapshot.system import System
+
+__all__ = ["PACK_TARGET", "Packer"]
+
+PACK_TARGET = 16 * 1024 * 1024
+"""Bytes of a full pack. The format allows 32 MiB; at 16 three of them (one filling, two
+on their way) leave a push of any size far below 200 MB of memory (design-notes.md)."""
+
+_IN_FLIGHT = 2
+
+
+class Packer:
+    """Takes frames one by one; a context manager, whose end waits for uploads still on their way."""
+
+    def __init__(self, system: System, inventory: Inventory, journal: Journal) -> None:
+        self._system = system
+        self._inventory = inventory
+        self._journal = journal
+        self._builder = PackBuilder()
+        self.ref = PackRef()
+        self._uploads: deque[Future[None]] = deque()
+        self._pool = ThreadPoolExecutor(_IN_FLIGHT)
+        self.keys: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+
+    def add(self, frame: Frame, *, is_list: bool = False) -> PlacedFrame:
+        """Put a frame into the pack at hand, or into a new one where it has no room."""
+        if not self.has_room(len(frame.stored)):
+            self.flush()
+        if not len(self._builder):
+            self._inventory.packs.append(self.ref)
+        offset = self._builder.add(frame, is_list=is_list)
+        placed = PlacedFrame(self.ref, offset, len(frame.stored), frame.raw_size, frame.codec, frame.bases)
+        if not is_list:
+            self._inventory.add(frame.hash, placed)
+        return placed
+
+    def has_room(self, stored_size: int) -> bool:
+        """Whether a frame of `stored_size` bytes would go into the pack at hand, `ref`."""
+        return self._builder.has_room(stored_size, PACK_TARGET)
+
+    def flush(self) -> None:
+        """Finish the pack at hand, start its upload and begin a new one."""
+        if not len(self._builder):
+            return
+        self.ref.id, data = self._builder.finish()
+        self.ref.size = len(data)
+        key = pack_key(self._system.id, self.ref.id)
+        self.keys.append(key)
+        while len(self._uploads) >= _IN_FLIGHT:
+            self._uploads.popleft().result()
+        self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
+        self._builder, self.ref = PackBuilder(), PackRef()
+
+    def finish(self) -> None:
+        """Upload what is left and wait until every pack is stored. Raises what an upload raised."""
+        self.flush()
+        while self._uploads:
+            self._uploads.popleft().result()
+
+    def _upload(self, key: str, pack_id: bytes, data: bytearray) -> None:
+        self._system.store.put(key, data)
+        self._journal.add(pack_id)

@@ -1,0 +1,130 @@
+"""One system's snapshots on a store: find them, read their manifests and chunk lists."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
+from akosha_snap.frames import MAX_CHUNK_SIZE, MAX_LIST_SIZE, content_hash, decode
+from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
+from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
+from akosha_snap.manifest.ids import check_system_id, check_upload_id, upload_time
+from akosha_snap.manifest.keys import SYSTEMS_PREFIX, format_key, manifest_key, pack_key, system_marker, upload_id_of
+from akosha_snap.stores import CountingStore, RetryingStore, Store, list_all
+
+__all__ = ["LATEST", "System"]
+
+LATEST = "latest"
+"""Stands for the newest snapshot wherever an upload id is asked for."""
+
+_PARALLEL = 8
+
+
+class System:
+    """A store seen from one system. Every request is retried as it deserves, and counted."""
+
+    def __init__(self, store: Store, system_id: str) -> None:
+        self.id = check_system_id(system_id)
+        self.meter = CountingStore(store)
+        self.store = RetryingStore(self.meter)
+
+    @property
+    def name(self) -> str:
+        """For messages: which system on which store."""
+        return f"system {self.id!r} in {self.store.url}"
+
+    def check_format(self) -> bool:
+        """Whether the system has any packs of ours. Raises NewerFormatError, DamageError."""
+        key = format_key(self.id)
+        try:
+            data = self.store.get(key, length=MAX_MANIFEST_SIZE)
+        except ObjectNotFound:
+            return False
+        decode_format(data, key)
+        return True
+
+    def uploads(self) -> list[str]:
+        """The upload ids of every committed snapshot, newest first."""
+        found = [upload_id_of(info.key) for info in list_all(self.store, system_marker(self.id))]
+        return sorted((name for name in found if name and _is_ours(name)), reverse=True)
+
+    def resolve(self, upload_id: str) -> str:
+        """The upload id itself, or the newest one for `latest`. Raises NothingThereError, ConfigError."""
+        if upload_id != LATEST:
+            return check_upload_id(upload_id)
+        if not (uploads := self.uploads()):
+            raise NothingThereError(f"no snapshot of {self.name}", hint=self._where_else())
+        return uploads[0]
+
+    def manifest(self, upload_id: str) -> Manifest:
+        """Read one manifest. Raises NothingThereError, NewerFormatError, DamageError."""
+        return self.sized_manifest(upload_id)[0]
+
+    def sized_manifest(self, upload_id: str) -> tuple[Manifest, int]:
+        """One manifest and its size on the store, in bytes."""
+        key = manifest_key(self.id, upload_id)
+        try:
+            data = self.store.get(key, length=MAX_MANIFEST_SIZE)
+        except ObjectNotFound:
+            raise NothingThereError(
+                f"no snapshot {upload_id} of {self.name}", hint="run `akosha-snap list` for those that exist"
+            ) from None
+        return decode_manifest(data, key), len(data)
+
+    def manifests(self, upload_ids: list[str]) -> list[tuple[Manifest, int] | Exception]:
+        """Many manifests at once, in the order asked for; what could not be read comes as its error."""
+
+        def read(upload_id: str) -> tuple[Manifest, int] | Exception:
+            try:
+                return self.sized_manifest(upload_id)
+            except (DamageError, NothingThereError) as error:
+                return error
+
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(read, upload_ids))
+
+    def chunk_list(self, manifest: Manifest) -> ChunkList:
+        """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong."""
+        decoded: list[bytes] = []
+        for frame in manifest.snapshot.chunk_list:
+            decoded.append(self._decode(frame, [decoded[base] for base in frame.bases]))
+        pack = manifest.snapshot.chunk_list[-1].pack
+        chunk_list = decode_chunk_list(decoded[-1], f"the chunk list in pack {pack}")
+        listed = [(file.name, file.size, file.blake3.hex()) for file in chunk_list.files]
+        if listed != [(file.name, file.size, file.blake3) for file in manifest.snapshot.files]:
+            raise DamageError(f"the chunk list in pack {pack} names other files than its manifest")
+        return chunk_list
+
+    def _decode(self, frame: FrameLocation, bases: list[bytes]) -> bytes:
+        key = pack_key(self.id, bytes.fromhex(frame.pack))
+        try:
+            stored = self.store.get(key, start=frame.offset, length=frame.stored_size)
+        except ObjectNotFound:
+            raise DamageError(
+                f"pack {key} is missing: it holds a chunk list", hint="run `akosha-snap verify all`"
+            ) from None
+        if len(stored) != frame.stored_size:
+            raise DamageError(f"pack {key} is cut short: it holds a chunk list", hint="run `akosha-snap verify all`")
+        try:
+            raw = decode(frame.codec, stored, min(frame.raw_size, MAX_LIST_SIZE), bases)
+        except DamageError as error:
+            raise DamageError(f"the chunk list in pack {key} cannot be read: {error.message}") from None
+        if content_hash(raw).hex() != frame.hash:
+            raise DamageError(f"the chunk list in pack {key} is not the one its manifest names")
+        return raw
+
+    def _where_else(self) -> str:
+        """A hint that names other systems in the store, should the id be the mistake."""
+        page = self.store.list_page(SYSTEMS_PREFIX)
+        others = sorted({info.key.split("/")[1] for info in page.objects} - {self.id})
+        if others:
+            return f"the store has {', '.join(others[:5])}: choose one with --system-id"
+        return "run `akosha-snap push` to make the first"
+
+
+def _is_ours(upload_id: str) -> bool:
+    try:
+        upload_time(upload_id)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""Where snapshots are kept: one small protocol, its stores, and decorators around them.
+
+Importing this package imports neither boto3 nor anything else that is slow.
+"""
+
+from __future__ import annotations
+
+from akosha_snap.stores.base import Buffer, DeletingStore, MultipartStore, ObjectInfo, Page, Store
+from akosha_snap.stores.counting import CountingStore
+from akosha_snap.stores.directory import DirectoryStore
+from akosha_snap.stores.dry_run import DryRunStore
+from akosha_snap.stores.keys import check_key
+from akosha_snap.stores.layer import Layer, deleting, multipart
+from akosha_snap.stores.memory import MemoryStore
+from akosha_snap.stores.retry import RetryingStore
+from akosha_snap.stores.s3 import S3Store
+from akosha_snap.stores.s3_client import S3Options
+from akosha_snap.stores.transfer import list_all, put_file
+from akosha_snap.stores.urls import open_store
+
+__all__ = [
+    "Buffer",
+    "CountingStore",
+    "DeletingStore",
+    "DirectoryStore",
+    "DryRunStore",
+    "Layer",
+    "MemoryStore",
+    "MultipartStore",
+    "ObjectInfo",
+    "Page",
+    "RetryingStore",
+    "S3Options",
+    "S3Store",
+    "Store",
+    "check_key",
+    "deleting",
+    "list_all",
+    "multipart",
+    "open_store",
+    "put_file",
+]

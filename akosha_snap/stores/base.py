@@ -1,0 +1,97 @@
+"""What a store must be able to do, in one small protocol.
+
+Each method is ONE request to the store, so that a decorator can count, retry or
+delay requests exactly. Anything that takes several requests (a full listing, a
+multipart upload) is a function over this protocol, in `transfer.py`.
+
+A key is a relative POSIX path: components of printable characters joined by `/`.
+A key that ends in `/` is a marker: a zero-byte object that makes a prefix visible
+to readers that list flat (in a folder: a folder).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+__all__ = ["Buffer", "DeletingStore", "MultipartStore", "ObjectInfo", "Page", "Store"]
+
+Buffer = bytes | bytearray | memoryview
+
+
+class ObjectInfo(NamedTuple):
+    """One listed object: its key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Page(NamedTuple):
+    """One page of a listing; `token` asks for the next page, None on the last one."""
+
+    objects: list[ObjectInfo]
+    token: str | None
+
+
+class Store(Protocol):
+    """Get, put and list objects. A push needs nothing more (it never deletes).
+
+    Every method may raise StoreNotFound, CredentialsError, TransientStoreError or StoreError.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where this store is, fit for messages: never holds a secret."""
+        ...
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """Read an object, or `length` bytes of it from `start` (fewer where it ends sooner).
+
+        Raises ObjectNotFound.
+        """
+        ...
+
+    def head(self, key: str) -> ObjectInfo:
+        """The object's size without its bytes. Raises ObjectNotFound."""
+        ...
+
+    def put(self, key: str, data: Buffer, *, if_absent: bool = False) -> None:
+        """Store an object whole or not at all; durable once this returns.
+
+        With `if_absent`, raises ObjectExists where the key is taken: of two
+        processes that try at once exactly one succeeds.
+        """
+        ...
+
+    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+        """One page of the objects whose key starts with `prefix`, in any order, markers left out."""
+        ...
+
+
+@runtime_checkable
+class MultipartStore(Protocol):
+    """A store that takes an object too large for one request in parts of at least 5 MiB."""
+
+    def start_multipart(self, key: str) -> str:
+        """Open an upload; returns its id."""
+        ...
+
+    def put_part(self, key: str, upload: str, number: int, data: Buffer) -> str:
+        """Store part `number` (from 1); returns the part's tag."""
+        ...
+
+    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+        """Join the parts into the object. Raises ObjectExists as `put` does."""
+        ...
+
+    def abort_multipart(self, key: str, upload: str) -> None:
+        """Drop an unfinished upload and its parts."""
+        ...
+
+
+@runtime_checkable
+class DeletingStore(Protocol):
+    """A store that can also delete; only prune and the tests ask for it."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error where it is already gone."""
+        ...
