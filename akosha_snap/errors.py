@@ -20,6 +20,7 @@ __all__ = [
     "ObjectNotFound",
     "SourceError",
     "StoreError",
+    "StoreNotCreated",
     "StoreNotFound",
     "TransientStoreError",
 ]
@@ -108,6 +109,10 @@ class StoreNotFound(StoreError):
     """The bucket or folder itself does not exist."""
 
     exit_code = 10
+
+
+class StoreNotCreated(StoreNotFound):
+    """The folder does not exist yet; the first push creates it."""
 
 
 class CredentialsError(StoreError):

@@ -6,6 +6,7 @@ Fields are only ever added. No floats, so that one canonical form exists (codec.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Literal
 
 import msgspec
 
@@ -29,9 +30,13 @@ class FullFile(msgspec.Struct, frozen=True):
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """One file of the snapshot: its own name, size in bytes, BLAKE3 and number of chunks."""
+    """One file of the snapshot: its own name, kind, size in bytes, BLAKE3 and number of chunks.
+
+    A file of kind `wal` belongs to the database of the same name without `.wal`.
+    """
 
     name: str
+    kind: Literal["duckdb", "wal", "plain"]
     size: int
     blake3: str
     chunks: int

@@ -42,8 +42,7 @@ def show_snapshot(system: System, upload_id: str = LATEST, *, with_chunks: bool 
     chunk_list = system.chunk_list(manifest)
     info = manifest.snapshot
     hashes = {
-        file.name: [chunk_list.hash(i).hex() for i in file.frames] if with_chunks else None
-        for file in chunk_list.files
+        file.name: [chunk_list.hash(i).hex() for i in file.frames] if with_chunks else None for file in chunk_list.files
     }
     return ShowResult(
         upload_id=upload_id,
@@ -62,6 +61,7 @@ def show_snapshot(system: System, upload_id: str = LATEST, *, with_chunks: bool 
         files=[
             ShownFile(
                 name=file.name,
+                kind=file.kind,
                 size=file.size,
                 blake3=file.blake3,
                 sha256=file.full_file.sha256,

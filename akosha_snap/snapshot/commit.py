@@ -38,11 +38,14 @@ _MAX_TOTAL_SIZE = 100_000_000_000
 """Akosha refuses a manifest that names more (SystemMemoryUploadManifest); the true counts are in ours."""
 
 
-def file_entries(system: System, upload_id: str, files: Sequence[ChunkedFile], *, stored: bool) -> list[FileEntry]:
+def file_entries(
+    system: System, upload_id: str, staged: Sequence[StagedFile], files: Sequence[ChunkedFile], *, stored: bool
+) -> list[FileEntry]:
     """Each file as the manifest names it, with the pointer to it as a whole."""
     return [
         FileEntry(
             name=file.name,
+            kind=copy.kind,
             size=file.size,
             blake3=file.blake3.hex(),
             chunks=len(file.chunks),
@@ -54,7 +57,7 @@ def file_entries(system: System, upload_id: str, files: Sequence[ChunkedFile], *
                 stored=stored,
             ),
         )
-        for file in files
+        for copy, file in zip(staged, files, strict=True)
     ]
 
 

@@ -43,9 +43,7 @@ def decode_frames(
     `chunk_of` returns a chunk that was yielded before: the caller keeps them wherever
     it likes, so that this needs no memory for bases. It may raise DamageError.
     """
-    spans = (
-        Span(packs[chunk_list.pack[i]], chunk_list.offsets[i], chunk_list.stored_sizes[i]) for i in frames
-    )
+    spans = (Span(packs[chunk_list.pack[i]], chunk_list.offsets[i], chunk_list.stored_sizes[i]) for i in frames)
     for i, stored in zip(frames, fetch(system, spans), strict=True):
         key = pack_key(system.id, packs[chunk_list.pack[i]])
         yield i, stored if isinstance(stored, DamageError) else _decode(chunk_list, i, stored, key, chunk_of)

@@ -62,8 +62,10 @@ class Inventory:
         need them: they count as absent and are uploaded again. Returns those packs' ids.
         """
         ids = pack_ids(chunk_list, own_pack)
-        expected = [size if pack else sizes.get(own_pack, -1) for pack, size in
-                    zip(chunk_list.packs, chunk_list.pack_sizes, strict=True)]
+        expected = [
+            size if pack else sizes.get(own_pack, -1)
+            for pack, size in zip(chunk_list.packs, chunk_list.pack_sizes, strict=True)
+        ]
         refs: dict[int, PackRef] = {}
         lost: set[int] = set()
         for i in sorted(range(len(chunk_list)), key=chunk_list.place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from akosha_snap.errors import DamageError, ObjectNotFound
+from akosha_snap.errors import DamageError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.keys import pack_id_of, packs_prefix
 from akosha_snap.snapshot.footers import fetch_footer
@@ -32,10 +32,13 @@ def find_parent(system: System, journal: Journal) -> Parent:
 
     Raises NewerFormatError where a later akosha-snap has written to this system.
     """
-    is_first = not system.check_format()
-    uploads = system.uploads()
     inventory = Inventory()
     warnings: list[str] = []
+    try:
+        is_first = not system.check_format()
+    except StoreNotCreated:
+        return Parent(None, None, None, inventory, is_first=True, warnings=warnings)
+    uploads = system.uploads()
     sizes = _stored_packs(system)
     for upload_id in uploads:
         try:
@@ -45,8 +48,10 @@ def find_parent(system: System, journal: Journal) -> Parent:
             warnings.append(f"snapshot {upload_id} cannot be read ({error.message}); `akosha-snap verify` says more")
             continue
         own_pack = bytes.fromhex(manifest.snapshot.chunk_list[-1].pack)
-        for lost in inventory.add_chunk_list(chunk_list, own_pack, sizes):
-            warnings.append(f"pack {lost.hex()} is missing or damaged: what this push needs of it is uploaded again")
+        warnings += [
+            f"pack {lost.hex()} is missing or damaged: what this push needs of it is uploaded again"
+            for lost in inventory.add_chunk_list(chunk_list, own_pack, sizes)
+        ]
         _add_pending(system, journal, sizes, inventory)
         return Parent(uploads[0], upload_id, manifest, inventory, is_first, warnings)
     _add_pending(system, journal, sizes, inventory)

@@ -101,7 +101,7 @@ def _run(
         chunk_list = store_chunk_list(stored.files, parent.inventory, packer)
     observer.phase("commit")
     upload_id = make_upload_id(root, now, parent.newest)
-    entries = file_entries(system, upload_id, stored.files, stored=options.full_file)
+    entries = file_entries(system, upload_id, plan.staged.files, stored.files, stored=options.full_file)
     full_files = store_full_files(system, plan.staged.files, entries) if options.full_file else []
     formats = store_format(system) if parent.is_first else []
     manifest = make_manifest(

@@ -116,7 +116,7 @@ def _in_the_way(to: Path, names: list[str]) -> list[Path]:
     """What stands under a final name, or would be replayed into a restored database."""
     if to.exists() and not to.is_dir():
         raise ConfigError(f"{to} is not a folder", hint="give a folder with --to")
-    wanted = {name: None for name in names}
+    wanted = dict.fromkeys(names)
     for name in names:
         wanted |= {f"{name}{suffix}": None for suffix in _COMPANIONS}
     found = [to / name for name in wanted if os.path.lexists(to / name)]

@@ -86,6 +86,7 @@ class ShownFile(msgspec.Struct, frozen=True):
     """One file of a snapshot; `chunk_hashes` (hex, in file order) only where they were asked for."""
 
     name: str
+    kind: str
     size: int
     blake3: str
     sha256: str
@@ -154,3 +155,4 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Problem]
     requests: int = 0
     duration_seconds: float = 0.0
+    warnings: list[str] = []

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from akosha_snap import source
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.manifest import Counts
+from akosha_snap.snapshot.records import count_databases
 from akosha_snap.source import StagedFile
 
 __all__ = ["StagedFiles", "count", "stage_files"]
@@ -53,18 +56,8 @@ def count(files: Iterable[StagedFile], previous: Counts | None) -> tuple[Counts,
     Where the installed DuckDB is too old for a file, the counts of the `previous`
     snapshot are carried over, with a warning. Raises DamageError where DuckDB cannot read one.
     """
-    totals = [0, 0, 0, 0]
-    for file in files:
-        if file.kind != "duckdb":
-            continue
-        try:
-            found = source.count_records(Path(file.path))
-        except source.UnsupportedStorage as error:
-            kept = previous or Counts()
-            carried = Counts(kept.conversations, kept.reflections, kept.entities, kept.relationships, counted=False)
-            return carried, [f"{file.name} was pushed unopened: {error}"]
-        totals[0] += found.conversations
-        totals[1] += found.reflections
-        totals[2] += found.entities
-        totals[3] += found.relationships
-    return Counts(*totals), []
+    databases = [Path(file.path) for file in files if file.kind == "duckdb"]
+    try:
+        return count_databases(databases), []
+    except source.UnsupportedStorage as error:
+        return msgspec.structs.replace(previous or Counts(), counted=False), [f"pushed without opening it: {error}"]

@@ -28,9 +28,7 @@ class StoredFiles(NamedTuple):
     new: list[int]
 
 
-def store_files(
-    staged: Sequence[StagedFile], inventory: Inventory, packer: Packer, observer: Observer
-) -> StoredFiles:
+def store_files(staged: Sequence[StagedFile], inventory: Inventory, packer: Packer, observer: Observer) -> StoredFiles:
     """Chunk every staged file; a chunk not in the inventory becomes a frame."""
     files, new = [], []
     observer.phase("store", total=sum(file.size for file in staged))

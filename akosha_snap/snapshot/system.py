@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
-from akosha_snap.frames import MAX_CHUNK_SIZE, MAX_LIST_SIZE, content_hash, decode
+from akosha_snap.frames import MAX_LIST_SIZE, content_hash, decode
 from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import check_system_id, check_upload_id, upload_time

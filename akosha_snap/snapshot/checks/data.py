@@ -1,0 +1,164 @@
+"""Level `data`: every byte of every pack is read, every needed frame decoded and hashed."""
+
+from __future__ import annotations
+
+import graphlib
+import random
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from blake3 import blake3
+
+from akosha_snap.errors import DamageError
+from akosha_snap.events import Observer
+from akosha_snap.frames import content_hash, decode
+from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.checks.findings import Findings, Location, NeededFrame
+from akosha_snap.snapshot.fetch import Span, fetch
+from akosha_snap.snapshot.system import System
+
+__all__ = ["check_data"]
+
+_FILLER = 4 * 1024 * 1024
+"""Bytes at most in one read of what no snapshot needs: footers, and chunks of snapshots long gone."""
+
+
+class _Part(NamedTuple):
+    """A stretch of a pack to read, and the frame it is, if it is one that is needed."""
+
+    span: Span
+    frame: NeededFrame | None
+
+
+def check_data(system: System, findings: Findings, sample: float, observer: Observer) -> None:
+    """Read the packs that are there, bases first.
+
+    Under 100, `sample` percent of the frames are drawn at random and read with all
+    they need; packs as a whole are then not hashed.
+    """
+    missing = {problem.object for problem in findings.problems if problem.kind in {"pack_missing", "pack_size"}}
+    sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
+    order = [pack_id for pack_id in _bases_first(findings) if pack_key(system.id, pack_id) not in missing]
+    whole = sample >= 100
+    drawn = None if whole else _draw(findings, sample)
+    parts = [part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn)]
+    observer.phase("verify", total=sum(part.span.length for part in parts))
+    with tempfile.TemporaryFile() as spill:
+        reader = _Reader(findings, spill)
+        for part, stored in zip(parts, fetch(system, (part.span for part in parts)), strict=True):
+            reader.read(part, stored)
+            observer.advance(part.span.length)
+    _report(system, findings, order, reader, sizes if whole else {})
+
+
+class _Reader:
+    """Decodes frames as their bytes come in; chunks that others need are kept on disk."""
+
+    def __init__(self, findings: Findings, spill: BinaryIO) -> None:
+        frames = [frame for pack in findings.frames.values() for frame in pack.values()]
+        self._is_base = {base for frame in frames for base in frame.bases}
+        self._spill = spill
+        self._spilled: dict[Location, tuple[int, int]] = {}
+        self._hashers: dict[bytes, blake3] = {}
+        self.lost: set[bytes] = set()
+        self.damaged: dict[bytes, dict[int, str]] = {}
+
+    def digest(self, pack_id: bytes) -> bytes:
+        """The BLAKE3 of all that was read of a pack."""
+        return self._hashers[pack_id].digest()
+
+    def read(self, part: _Part, stored: memoryview | DamageError) -> None:
+        """Take in one stretch of a pack."""
+        if isinstance(stored, DamageError):
+            self.lost.add(part.span.pack)
+            return
+        self._hashers.setdefault(part.span.pack, blake3()).update(stored)
+        if part.frame and all(base in self._spilled for base in part.frame.bases):
+            # With a base lost nothing can be said of this frame; the base is reported.
+            self._decode(part.span, part.frame, stored)
+
+    def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> None:
+        try:
+            chunk = decode(frame.codec, stored, frame.raw_size, [self._chunk(base) for base in frame.bases])
+        except DamageError as error:
+            self.damaged.setdefault(span.pack, {})[span.offset] = error.message
+            return
+        if content_hash(chunk) != frame.hash:
+            self.damaged.setdefault(span.pack, {})[span.offset] = "its hash does not match"
+        elif (span.pack, span.offset) in self._is_base:
+            self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
+            self._spill.write(chunk)
+
+    def _chunk(self, place: Location) -> bytes:
+        position, size = self._spilled[place]
+        self._spill.seek(position)
+        return self._spill.read(size)
+
+
+def _bases_first(findings: Findings) -> Iterator[bytes]:
+    """Packs in an order in which bases come first. A push stores bases before what needs them: no cycles."""
+    needs = {
+        pack_id: {base for frame in frames.values() for base, _ in frame.bases if base != pack_id}
+        for pack_id, frames in findings.frames.items()
+    }
+    return iter(graphlib.TopologicalSorter(needs).static_order())
+
+
+def _draw(findings: Findings, sample: float) -> set[Location]:
+    everything = [(pack_id, offset) for pack_id, frames in findings.frames.items() for offset in frames]
+    drawn = set(random.sample(everything, max(1, round(len(everything) * sample / 100)) if everything else 0))
+    todo = list(drawn)
+    while todo:
+        pack_id, offset = todo.pop()
+        for base in findings.frames[pack_id][offset].bases:
+            if base not in drawn:
+                drawn.add(base)
+                todo.append(base)
+    return drawn
+
+
+def _parts(findings: Findings, pack_id: bytes, size: int, drawn: set[Location] | None) -> Iterator[_Part]:
+    """The stretches of a pack in order: all of it, or only the frames drawn."""
+    position = 0
+    for offset, frame in sorted(findings.frames.get(pack_id, {}).items()):
+        if drawn is None:
+            yield from _filler(pack_id, position, offset)
+        if drawn is None or (pack_id, offset) in drawn:
+            yield _Part(Span(pack_id, offset, frame.stored_size), frame)
+        position = offset + frame.stored_size
+    if drawn is None:
+        yield from _filler(pack_id, position, size)
+
+
+def _filler(pack_id: bytes, start: int, end: int) -> Iterator[_Part]:
+    for offset in range(start, end, _FILLER):
+        yield _Part(Span(pack_id, offset, min(_FILLER, end - offset)), None)
+
+
+def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, sizes: dict[bytes, int]) -> None:
+    for pack_id in order:
+        key = pack_key(system.id, pack_id)
+        if pack_id in reader.lost:
+            findings.problem("pack_missing", key, findings.users(pack_id), "lost since it was listed")
+        elif damaged := reader.damaged.get(pack_id):
+            offset, detail = next(iter(damaged.items()))
+            chunk = findings.frames[pack_id][offset].hash.hex()
+            more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+            detail = f"chunk {chunk} at byte {offset} is damaged: {detail}{more}"
+            findings.problem("chunk_damaged", key, _users_of(system, findings, pack_id, set(damaged)), detail)
+        elif pack_id in sizes and reader.digest(pack_id) != pack_id:
+            detail = "its bytes do not hash to its name, though every chunk that is needed still reads"
+            findings.problem("pack_damaged", key, findings.users(pack_id), detail)
+
+
+def _users_of(system: System, findings: Findings, pack_id: bytes, offsets: set[int]) -> list[str]:
+    """The snapshots that need any of these frames. Their chunk lists are read again: keeping all would cost memory."""
+    users = []
+    for snapshot in findings.opened:
+        if pack_id in snapshot.pack_sizes:
+            needs = Findings()
+            needs.add_snapshot(snapshot.upload_id, snapshot.manifest, system.chunk_list(snapshot.manifest))
+            if offsets & needs.frames.get(pack_id, {}).keys():
+                users.append(snapshot.upload_id)
+    return users

@@ -1,0 +1,85 @@
+"""What a verification has seen so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from akosha_snap.manifest import ChunkList, Manifest
+from akosha_snap.snapshot.decoding import pack_ids
+from akosha_snap.snapshot.results import Problem
+
+__all__ = ["Findings", "Location", "NeededFrame", "Opened"]
+
+Location = tuple[bytes, int]
+"""A frame's place: pack id and offset in bytes. Unlike a chunk hash it is unique where two packs hold one chunk."""
+
+
+class NeededFrame(NamedTuple):
+    """A frame that some snapshot needs, as that snapshot's chunk list describes it. Sizes in bytes."""
+
+    hash: bytes
+    stored_size: int
+    raw_size: int
+    codec: int
+    bases: tuple[Location, ...]
+
+
+class Opened(NamedTuple):
+    """A snapshot whose manifest and chunk list could be read."""
+
+    upload_id: str
+    manifest: Manifest
+    pack_sizes: dict[bytes, int]
+
+    @staticmethod
+    def own_pack(manifest: Manifest) -> bytes:
+        """The pack that holds the snapshot's chunk list."""
+        return bytes.fromhex(manifest.snapshot.chunk_list[-1].pack)
+
+
+class Findings:
+    """Collects problems, and the frames that the checked snapshots need."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.opened: list[Opened] = []
+        self.frames: dict[bytes, dict[int, NeededFrame]] = {}
+
+    def problem(self, kind: str, key: str, snapshots: Iterable[str], detail: str) -> None:
+        """Record one problem with the object `key`."""
+        self.problems.append(Problem(kind, key, sorted(snapshots), detail))
+
+    def users(self, pack_id: bytes) -> list[str]:
+        """The snapshots that need a pack."""
+        return [snapshot.upload_id for snapshot in self.opened if pack_id in snapshot.pack_sizes]
+
+    def touched(self) -> set[str]:
+        """Every snapshot that some problem touches."""
+        return {upload_id for problem in self.problems for upload_id in problem.snapshots}
+
+    def add_snapshot(self, upload_id: str, manifest: Manifest, chunk_list: ChunkList) -> None:
+        """A snapshot could be read: remember what it needs."""
+        own = Opened.own_pack(manifest)
+        packs = pack_ids(chunk_list, own)
+        pointers = manifest.snapshot.chunk_list
+        sizes = {bytes.fromhex(frame.pack): frame.pack_size for frame in pointers}
+        sizes |= {packs[i]: chunk_list.pack_sizes[i] for i in set(chunk_list.pack) if packs[i] != own}
+        self.opened.append(Opened(upload_id, manifest, sizes))
+        for i in range(len(chunk_list)):
+            bases = tuple((packs[chunk_list.pack[base]], chunk_list.offsets[base]) for base in chunk_list.bases[i])
+            frame = NeededFrame(
+                chunk_list.hash(i), chunk_list.stored_sizes[i], chunk_list.raw_sizes[i], chunk_list.codecs[i], bases
+            )
+            self._need(packs[chunk_list.pack[i]], chunk_list.offsets[i], frame)
+        for pointer in pointers:
+            bases = tuple((bytes.fromhex(pointers[b].pack), pointers[b].offset) for b in pointer.bases)
+            listed = NeededFrame(
+                bytes.fromhex(pointer.hash), pointer.stored_size, pointer.raw_size, pointer.codec, bases
+            )
+            self._need(bytes.fromhex(pointer.pack), pointer.offset, listed)
+
+    def _need(self, pack_id: bytes, offset: int, frame: NeededFrame) -> None:
+        self.frames.setdefault(pack_id, {}).setdefault(offset, frame)

@@ -1,0 +1,52 @@
+"""Level `index`: each pack's footer is whole and says of every needed frame what the chunk lists say."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from akosha_snap.errors import DamageError, ObjectNotFound
+from akosha_snap.frames import Footer
+from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.checks.findings import Findings, NeededFrame
+from akosha_snap.snapshot.footers import fetch_footer
+from akosha_snap.snapshot.system import System
+
+__all__ = ["check_index"]
+
+_PARALLEL = 8
+
+
+def check_index(system: System, findings: Findings) -> None:
+    """Fetch the footer of every pack that is there and compare."""
+    broken = {problem.object for problem in findings.problems if problem.kind in {"pack_missing", "pack_size"}}
+    sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
+    packs = [pack_id for pack_id in sizes if pack_key(system.id, pack_id) not in broken]
+
+    def fetch(pack_id: bytes) -> Footer | Exception:
+        try:
+            return fetch_footer(system, pack_id, sizes[pack_id])
+        except (DamageError, ObjectNotFound) as error:
+            return error
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for pack_id, footer in zip(packs, pool.map(fetch, packs), strict=True):
+            key = pack_key(system.id, pack_id)
+            if isinstance(footer, Exception):
+                findings.problem("footer_damaged", key, findings.users(pack_id), str(footer))
+            else:
+                _compare(key, pack_id, footer, findings)
+
+
+def _compare(key: str, pack_id: bytes, footer: Footer, findings: Findings) -> None:
+    entries = {entry.offset: entry for entry in footer.entries()}
+    for offset, frame in findings.frames.get(pack_id, {}).items():
+        entry = entries.get(offset)
+        wanted = (frame.hash, frame.stored_size, frame.raw_size, frame.codec, _base_hashes(frame, findings))
+        if entry is None or wanted != (entry.hash, entry.stored_size, entry.raw_size, entry.codec, entry.bases):
+            detail = f"chunk {frame.hash.hex()} at byte {offset} is not what the pack's footer names there"
+            findings.problem("footer_disagrees", key, findings.users(pack_id), detail)
+            return
+
+
+def _base_hashes(frame: NeededFrame, findings: Findings) -> tuple[bytes, ...]:
+    return tuple(findings.frames[pack_id][offset].hash for pack_id, offset in frame.bases)
