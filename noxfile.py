@@ -1,0 +1,40 @@
+"""Everything that can be run on this project: `nox` runs the tests, `nox -l` lists the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
+
+PYPROJECT = nox.project.load_toml(Path(__file__).parent / "pyproject.toml")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole test suite, a real SeaweedFS included; fails under 90% coverage."""
+    session.install("--quiet", "--editable", ".", *_group("test"))
+    session.run("pytest", "--cov", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and mypy --strict."""
+    session.install("--quiet", "--editable", ".", *_group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session(python="3.13")
+def contract(session: nox.Session) -> None:
+    """Our manifest against the real, unmodified akosha package (its last release for Python 3.13)."""
+    session.install("--quiet", "--editable", ".", *_group("contract"))
+    session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
+
+
+def _group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, name)
