@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +67,6 @@ def _started(data: Path, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",  # as S3 itself does
-        "-bucket=akosha",
     ]
     # HOME too: it reads credentials and settings there
     environment = {
@@ -79,9 +76,7 @@ def _started(data: Path, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]:
         "AWS_SECRET_ACCESS_KEY": "testsecret",
     }
     with (data / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=data, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=data, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -118,12 +113,29 @@ def _is_free(port: int) -> bool:
 
 
 def _ready(process: subprocess.Popen[bytes], ports: list[int]) -> bool:
-    """Whether the server answers, and it is ours that does (another would not be listening on all ports)."""
+    """Whether the server stores and returns an object, and is ours (another has not all the ports)."""
+    import boto3.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.session.Session("testkey", "testsecret", region_name="us-east-1").client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{ports[0]}",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
+    )
     deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
-        if all(_answers(port) for port in ports) and _has_bucket(ports[0]):
-            return process.poll() is None
-        time.sleep(0.05)
+    with contextlib.closing(client):
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+            if not all(_answers(port) for port in ports):
+                continue
+            with contextlib.suppress(BotoCoreError, ClientError):
+                client.create_bucket(Bucket="ready")
+            with contextlib.suppress(BotoCoreError, ClientError):
+                client.put_object(Bucket="ready", Key="probe", Body=b"ready")
+                with client.get_object(Bucket="ready", Key="probe")["Body"] as body:
+                    if body.read() == b"ready":
+                        return process.poll() is None
     return False
 
 
@@ -131,15 +143,3 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _has_bucket(port: int) -> bool:
-    """403 for a stranger: the server has its credentials; 404: not yet its bucket."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/akosha", timeout=5):
-            return False
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code == 403
-    except OSError:
-        return False

@@ -4,7 +4,8 @@ Each method is ONE request to the store, so that a decorator can count, retry or
 delay requests exactly. Anything that takes several requests (a full listing, a
 multipart upload) is a function over this protocol, in `transfer.py`.
 
-A key is a relative POSIX path: components of printable characters joined by `/`.
+A key is a relative POSIX path: components of printable characters joined by `/`
+(`keys.check_key` has the rules; a key that breaks them raises ValueError).
 A key that ends in `/` is a marker: a zero-byte object that makes a prefix visible
 to readers that list flat (in a folder: a folder).
 """
@@ -44,7 +45,7 @@ class Store(Protocol):
         ...
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        """Read an object, or `length` bytes of it from `start` (fewer where it ends sooner).
+        """Read an object, or `length` bytes of it from `start` (fewer, or none, where it ends sooner).
 
         Raises ObjectNotFound.
         """
@@ -58,7 +59,8 @@ class Store(Protocol):
         """Store an object whole or not at all; durable once this returns.
 
         With `if_absent`, raises ObjectExists where the key is taken: of two
-        processes that try at once exactly one succeeds.
+        processes that try at once exactly one succeeds. Under a RetryingStore the
+        object found may be our own, whose answer was lost: check it, don't fail.
         """
         ...
 
@@ -69,18 +71,26 @@ class Store(Protocol):
 
 @runtime_checkable
 class MultipartStore(Protocol):
-    """A store that takes an object too large for one request in parts of at least 5 MiB."""
+    """A store that takes an object too large for one request in parts of at least 5 MiB (but the last).
+
+    `layer.multipart` tells whether a store is one, decorated or not. Every method may
+    raise ObjectNotFound where the upload is unknown.
+    """
 
     def start_multipart(self, key: str) -> str:
         """Open an upload; returns its id."""
         ...
 
     def put_part(self, key: str, upload: str, number: int, data: Buffer) -> str:
-        """Store part `number` (from 1); returns the part's tag."""
+        """Store part `number` (from 1, in order, again if need be); returns the part's tag."""
         ...
 
     def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
-        """Join the parts into the object. Raises ObjectExists as `put` does."""
+        """Join the parts into the object. Raises ObjectExists as `put` does.
+
+        Not every server decides a race here as exactly as it does for `put` (SeaweedFS 4.48
+        lets several win), so nothing that must be unique is created in parts.
+        """
         ...
 
     def abort_multipart(self, key: str, upload: str) -> None:
@@ -90,7 +100,7 @@ class MultipartStore(Protocol):
 
 @runtime_checkable
 class DeletingStore(Protocol):
-    """A store that can also delete; only prune and the tests ask for it."""
+    """A store that can also delete; only prune and the tests ask for it, through `layer.deleting`."""
 
     def delete(self, key: str) -> None:
         """Remove an object; no error where it is already gone."""

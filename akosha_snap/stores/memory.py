@@ -1,0 +1,105 @@
+"""A store in this process's memory, for tests and trials."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import threading
+
+from akosha_snap.errors import ObjectExists, ObjectNotFound
+from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.keys import check_key, check_prefix, check_range
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """Objects in a dict; thread-safe. Lists `page_size` keys at a time (1,000, as S3 does)."""
+
+    url = "memory://"
+
+    def __init__(self, *, page_size: int = 1000) -> None:
+        self._page_size = page_size
+        self._lock = threading.Lock()
+        self._objects: dict[str, bytes] = {}
+        self._uploads: dict[str, dict[int, bytes]] = {}
+        self._upload_ids = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return f"MemoryStore({len(self._objects)} objects)"
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """See Store."""
+        check_range(start, length)
+        data = self._find(key)
+        return data[start : None if length is None else start + length]
+
+    def head(self, key: str) -> ObjectInfo:
+        """See Store."""
+        return ObjectInfo(key, len(self._find(key)))
+
+    def put(self, key: str, data: Buffer, *, if_absent: bool = False) -> None:
+        """See Store."""
+        check_key(key)
+        with self._lock:
+            self._create(key, bytes(data), if_absent=if_absent)
+
+    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+        """See Store. The token is the last key of the page before."""
+        check_prefix(prefix)
+        with self._lock:
+            sizes = {key: len(data) for key, data in self._objects.items() if key.startswith(prefix)}
+        keys = sorted(key for key in sizes if not key.endswith("/"))
+        first = 0 if token is None else bisect.bisect_right(keys, token)
+        page = keys[first : first + self._page_size]
+        more = first + len(page) < len(keys)
+        return Page([ObjectInfo(key, sizes[key]) for key in page], page[-1] if more else None)
+
+    def start_multipart(self, key: str) -> str:
+        """See MultipartStore."""
+        check_key(key)
+        upload = f"upload-{next(self._upload_ids)}"
+        self._uploads[upload] = {}
+        return upload
+
+    def put_part(self, key: str, upload: str, number: int, data: Buffer) -> str:
+        """See MultipartStore."""
+        with self._lock:
+            self._parts(key, upload)[number] = bytes(data)
+        return f"part-{number}"
+
+    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+        """See MultipartStore."""
+        with self._lock:
+            parts = self._parts(key, upload)
+            if tags != [f"part-{number}" for number in sorted(parts)]:
+                raise ValueError(f"tags {tags} are not those of the parts {sorted(parts)}")
+            self._create(key, b"".join(parts[number] for number in sorted(parts)), if_absent=if_absent)
+            del self._uploads[upload]
+
+    def abort_multipart(self, key: str, upload: str) -> None:  # noqa: ARG002 - the protocol's
+        """See MultipartStore."""
+        self._uploads.pop(upload, None)
+
+    def delete(self, key: str) -> None:
+        """See DeletingStore."""
+        check_key(key)
+        with self._lock:
+            self._objects.pop(key, None)
+
+    def _find(self, key: str) -> bytes:
+        check_key(key)
+        with self._lock:
+            if key not in self._objects:
+                raise ObjectNotFound(f"no object {key} in {self.url}")
+            return self._objects[key]
+
+    def _create(self, key: str, data: bytes, *, if_absent: bool) -> None:
+        if if_absent and key in self._objects:
+            raise ObjectExists(f"{key} already exists in {self.url}")
+        self._objects[key] = data
+
+    def _parts(self, key: str, upload: str) -> dict[int, bytes]:
+        if upload not in self._uploads:
+            raise ObjectNotFound(f"no upload {upload} of {key} in {self.url}")
+        return self._uploads[upload]

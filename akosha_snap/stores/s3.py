@@ -1,0 +1,170 @@
+"""A store in an S3 bucket: AWS, R2, B2, MinIO, SeaweedFS and whatever else speaks S3."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from akosha_snap.errors import CredentialsError
+from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
+from akosha_snap.stores.s3_client import S3Options, make_client
+from akosha_snap.stores.s3_errors import is_beyond_end, translate
+
+__all__ = ["S3Store"]
+
+
+class S3Store:
+    """Objects in `bucket`, their keys below `prefix` (empty: the whole bucket); thread-safe.
+
+    Credentials come from where boto3 finds them (AWS_*, profiles, SSO, instance roles).
+    Each method is one request, tried once: botocore's own retries are off, so that
+    a CountingStore counts what is really sent and a RetryingStore around it decides.
+    Not counted: fetching credentials, and the redirect of a bucket in another region.
+    Every upload carries its MD5, so bytes damaged on the way are refused, not stored.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._options = options or S3Options()
+        self._lock = threading.Lock()
+        self._made: Any = None  # made by the first request: boto3 takes 0.3 s to import
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """The `s3:` URL that opens this store, with the endpoint and other options it was given."""
+        where = f"s3://{self._bucket}/{self._prefix}".removesuffix("/")
+        query = urlencode(self._options.in_url(), safe=":/", quote_via=quote)
+        return f"{where}?{query}" if query else where
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """See Store."""
+        check_range(start, length)
+        if length == 0:  # HTTP has no empty range
+            self.head(key)
+            return b""
+        wanted: dict[str, str] = {}
+        if start or length is not None:
+            wanted["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        with self._errors("read", key):
+            try:
+                answer = self._client.get_object(**self._object(key), **wanted)
+                with answer["Body"] as body:
+                    data: bytes = body.read()
+            except Exception as error:
+                if wanted and is_beyond_end(error):
+                    return b""
+                raise
+        if wanted and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:  # the range was ignored
+            return data[start : None if length is None else start + length]
+        return data
+
+    def head(self, key: str) -> ObjectInfo:
+        """See Store. A missing bucket cannot be told from a missing object here."""
+        with self._errors("read", key):
+            answer = self._client.head_object(**self._object(key))
+            return ObjectInfo(key, answer["ContentLength"])
+
+    def put(self, key: str, data: Buffer, *, if_absent: bool = False) -> None:
+        """See Store. Up to 5 GiB; `transfer.put_file` takes what is larger."""
+        with self._errors("write", key, conditional=if_absent):
+            self._client.put_object(**self._object(key), **_body(data), **_condition(if_absent))
+
+    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+        """See Store. Objects whose key no store could hold are left out: nobody could read them here."""
+        from botocore.parsers import ResponseParserError
+
+        check_prefix(prefix)
+        with self._errors("list", prefix):
+            answer = self._client.list_objects_v2(
+                Bucket=self._bucket,
+                Prefix=self._prefix + prefix,
+                MaxKeys=self._options.page_size,
+                **({"ContinuationToken": token} if token else {}),
+            )
+            if "IsTruncated" not in answer:  # a proxy's welcome page must not pass for an empty store
+                raise ResponseParserError
+            found = [
+                ObjectInfo(item["Key"].removeprefix(self._prefix), item["Size"]) for item in answer.get("Contents", [])
+            ]
+            objects = [info for info in found if is_key(info.key) and not info.key.endswith("/")]
+            return Page(objects, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
+
+    def start_multipart(self, key: str) -> str:
+        """See MultipartStore."""
+        with self._errors("write", key):
+            upload: str = self._client.create_multipart_upload(**self._object(key))["UploadId"]
+            return upload
+
+    def put_part(self, key: str, upload: str, number: int, data: Buffer) -> str:
+        """See MultipartStore."""
+        with self._errors("write", key):
+            answer = self._client.upload_part(**self._object(key), UploadId=upload, PartNumber=number, **_body(data))
+            tag: str = answer["ETag"]
+            return tag
+
+    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+        """See MultipartStore."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, start=1)]
+        with self._errors("write", key, conditional=if_absent):
+            self._client.complete_multipart_upload(
+                **self._object(key),
+                UploadId=upload,
+                MultipartUpload={"Parts": parts},
+                **_condition(if_absent),
+            )
+
+    def abort_multipart(self, key: str, upload: str) -> None:
+        """See MultipartStore."""
+        with self._errors("delete", key):
+            self._client.abort_multipart_upload(**self._object(key), UploadId=upload)
+
+    def delete(self, key: str) -> None:
+        """See DeletingStore."""
+        with self._errors("delete", key):
+            self._client.delete_object(**self._object(key))
+
+    @property
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = make_client(self._options)
+            return self._made
+
+    def _object(self, key: str) -> dict[str, str]:
+        check_key(key)
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    @contextlib.contextmanager
+    def _errors(self, doing: str, key: str, *, conditional: bool = False) -> Iterator[None]:
+        """Raise what boto3 reports inside the block as one of our errors."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
+            what = f"{doing} {key} in {self.url}" if key else f"{doing} {self.url}"
+            ours = translate(error, what, conditional=conditional)
+            # what boto3 says of credentials may quote them
+            raise ours from (None if isinstance(ours, CredentialsError) else error)
+
+
+def _body(data: Buffer) -> dict[str, Any]:
+    body = data if isinstance(data, bytes) else bytes(data)  # boto3 takes no memoryview
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    return {"Body": body, "ContentMD5": base64.b64encode(digest).decode()}
+
+
+def _condition(if_absent: bool) -> dict[str, str]:
+    return {"IfNoneMatch": "*"} if if_absent else {}
