@@ -2,6 +2,6 @@
 
 from akosha_snap.chunking.grid import Grid
 from akosha_snap.chunking.params import V1, ChunkerParams
-from akosha_snap.chunking.stream import Chunk, chunks
+from akosha_snap.chunking.stream import Chunk, Readable, chunks
 
-__all__ = ["V1", "Chunk", "ChunkerParams", "Grid", "chunks"]
+__all__ = ["V1", "Chunk", "ChunkerParams", "Grid", "Readable", "chunks"]

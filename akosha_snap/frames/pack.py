@@ -64,10 +64,12 @@ class PackBuilder:
         self._body += frame.stored
         return offset
 
-    def finish(self) -> tuple[bytes, bytearray]:
+    def finish(self) -> tuple[bytes, bytes]:
         """The pack's id (its BLAKE3, 32 bytes) and its bytes. The builder is spent."""
         self._body += write_footer(self._footer())
-        return content_hash(self._body), self._body
+        data = bytes(self._body)
+        self._body.clear()
+        return content_hash(data), data
 
     def _footer(self) -> Footer:
         count = len(self)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from akosha_snap.errors import DamageError, ObjectNotFound
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.system import System
 
 __all__ = ["Span", "fetch", "plan_reads"]
@@ -57,21 +56,8 @@ def fetch(system: System, spans: Iterable[Span]) -> Iterator[memoryview | Damage
 
     Reads run ahead in threads; at most a few times _MAX_READ bytes are held.
     """
-    with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting: deque[tuple[list[Span], Future[bytes | DamageError]]] = deque()
-        reads = plan_reads(spans)
-        try:
-            for group in itertools.chain(reads, itertools.repeat(None)):
-                if group is not None:
-                    waiting.append((group, pool.submit(_read, system, group)))
-                if not waiting:
-                    return
-                if group is None or len(waiting) > _AHEAD:
-                    ready, future = waiting.popleft()
-                    yield from _split(ready, future.result())
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    for group, data in ahead(lambda group: _read(system, group), plan_reads(spans), threads=_AHEAD, limit=_AHEAD + 1):
+        yield from _split(group, data)
 
 
 def _read(system: System, group: list[Span]) -> bytes | DamageError:

@@ -61,12 +61,12 @@ class Packer:
         """Finish the pack at hand, start its upload and begin a new one."""
         if not len(self._builder):
             return
+        while len(self._uploads) >= _IN_FLIGHT:  # before `finish`, which holds the pack twice for a moment
+            self._uploads.popleft().result()
         self.ref.id, data = self._builder.finish()
         self.ref.size = len(data)
         key = pack_key(self._system.id, self.ref.id)
         self.keys.append(key)
-        while len(self._uploads) >= _IN_FLIGHT:
-            self._uploads.popleft().result()
         self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
         self._builder, self.ref = PackBuilder(), PackRef()
 
@@ -76,6 +76,6 @@ class Packer:
         while self._uploads:
             self._uploads.popleft().result()
 
-    def _upload(self, key: str, pack_id: bytes, data: bytearray) -> None:
+    def _upload(self, key: str, pack_id: bytes, data: bytes) -> None:
         self._system.store.put(key, data)
         self._journal.add(pack_id)

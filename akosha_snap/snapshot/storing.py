@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from blake3 import blake3
 
-from akosha_snap.chunking import Grid, chunks
+from akosha_snap.chunking import Grid, Readable, chunks
 from akosha_snap.events import Observer
 from akosha_snap.frames import Frame, content_hash, encode
 from akosha_snap.manifest import FrameLocation, encode_chunk_list
+from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.inventory import Inventory
 from akosha_snap.snapshot.listing import ChunkedFile, make_chunk_list
 from akosha_snap.snapshot.packer import Packer
 from akosha_snap.source import StagedFile
 
 __all__ = ["StoredFiles", "store_chunk_list", "store_files"]
+
+
+_ENCODERS = os.cpu_count() or 1
+_ENCODED_AHEAD = 16
+"""Chunks compressed before they are packed: at most 4 MiB, enough to keep every core at work."""
 
 
 class StoredFiles(NamedTuple):
@@ -43,16 +50,24 @@ def _store_file(staged: StagedFile, inventory: Inventory, packer: Packer, observ
     grid = Grid(staged.block_size) if staged.block_size else None
     b3, sha256 = blake3(), hashlib.sha256()
     names: list[bytes] = []
-    with Path(staged.path).open("rb", buffering=0) as source:
+
+    def absent(source: Readable) -> Iterator[tuple[bytes, memoryview]]:
+        """The chunks that must be stored, each once. Runs in this thread, a little ahead of the packing."""
+        coming: set[bytes] = set()
         for chunk in chunks(source, staged.size, grid):
             name = content_hash(chunk.data)
             b3.update(chunk.data)
             sha256.update(chunk.data)
-            if name not in inventory:
-                codec, stored = encode(chunk.data)
-                packer.add(Frame(name, len(chunk.data), codec, stored))
             names.append(name)
             observer.advance(len(chunk.data))
+            if name not in inventory and name not in coming:
+                coming.add(name)
+                yield name, chunk.data
+
+    with Path(staged.path).open("rb", buffering=0) as source:
+        frames = ahead(lambda item: encode(item[1]), absent(source), threads=_ENCODERS, limit=_ENCODED_AHEAD)
+        for (name, data), (codec, stored) in frames:
+            packer.add(Frame(name, len(data), codec, stored))
     return ChunkedFile(staged.name, staged.size, b3.digest(), sha256.hexdigest(), names)
 
 
