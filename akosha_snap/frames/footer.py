@@ -18,6 +18,8 @@ _MAGIC = b"AKSNAP\x00"
 _VERSION = 1
 _TRAILER = struct.Struct("<I32s7sB")
 
+_UPGRADE = "upgrade akosha-snap"
+
 TRAILER_SIZE = _TRAILER.size
 """Bytes of the trailer: footer size (u32, little-endian), footer BLAKE3, magic, version."""
 
@@ -92,6 +94,8 @@ def read_footer(tail: bytes, pack_size: int) -> Footer:
         footer = msgspec.msgpack.decode(body, type=Footer)
     except msgspec.DecodeError as error:
         raise DamageError(f"the footer does not parse: {error}") from None
+    if footer.format > _VERSION:
+        raise NewerFormatError(f"the footer has format {footer.format}, newer than {_VERSION}", hint=_UPGRADE)
     _check(footer, pack_size - size - TRAILER_SIZE)
     return footer
 
@@ -103,7 +107,7 @@ def _parse_trailer(tail: bytes) -> tuple[int, bytes]:
     if magic != _MAGIC:
         raise DamageError("not a pack: its trailer lacks the magic")
     if version > _VERSION:
-        raise NewerFormatError(f"the pack has format {version}, newer than {_VERSION}", hint="upgrade akosha-snap")
+        raise NewerFormatError(f"the pack has format {version}, newer than {_VERSION}", hint=_UPGRADE)
     if version != _VERSION or size > MAX_FOOTER_SIZE:
         raise DamageError(f"the trailer claims version {version} and a footer of {size} bytes")
     return size, digest

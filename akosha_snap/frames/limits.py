@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_BASES", "MAX_CHUNK_SIZE", "MAX_DEPTH", "MAX_FOOTER_SIZE", "MAX_LIST_SIZE", "MAX_PACK_SIZE"]
+__all__ = ["MAX_BASES", "MAX_CHUNK_SIZE", "MAX_DEPTH", "MAX_FOOTER_SIZE", "MAX_LIST_SIZE"]
 
 MAX_CHUNK_SIZE = 1024 * 1024
 """Raw bytes of one chunk. Writers of v1 stop at 256 KiB."""
@@ -18,6 +18,3 @@ MAX_DEPTH = 64
 
 MAX_FOOTER_SIZE = 16 * 1024 * 1024
 """Bytes of one pack's footer."""
-
-MAX_PACK_SIZE = 512 * 1024 * 1024
-"""Bytes of one pack. Writers stop at 32 MiB, unless a chunk list alone is larger."""

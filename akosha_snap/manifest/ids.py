@@ -74,10 +74,10 @@ def upload_time(upload_id: str) -> dt.datetime:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether `name` is safe to create in any folder, on any system: one component, no control characters."""
+    """Whether `name` names a file in one folder and nothing else: one component, UTF-8, no control characters."""
     return (
         name not in {"", ".", ".."}
-        and not any(c in '/\\\x7f:*?"<>|' or ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in name)
+        and not any(c in "/\\" or ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in name)
         and len(name.encode()) <= 255
     )
 

@@ -15,9 +15,9 @@ from akosha_snap.snapshot.system import System
 
 __all__ = ["PACK_TARGET", "Packer"]
 
-PACK_TARGET = 16 * 1024 * 1024
-"""Bytes of a full pack. The format allows 32 MiB; at 16 three of them (one filling, two
-on their way) leave a push of any size far below 200 MB of memory (design-notes.md)."""
+PACK_TARGET = 8 * 1024 * 1024
+"""Bytes of a full pack. The format allows 32 MiB; at 8 the packs that fill and are on their way
+leave a push of any size below 200 MB of memory, boto3 and DuckDB included (design-notes.md)."""
 
 _IN_FLIGHT = 2
 

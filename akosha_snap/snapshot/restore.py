@@ -42,6 +42,7 @@ def restore_snapshot(
     upload_id = system.resolve(upload_id)
     manifest = system.manifest(upload_id)
     names = _chosen(manifest, name, upload_id)
+    _check_names(names)
     in_the_way = _in_the_way(to, names)
     if in_the_way and not force:
         raise ConflictError(
@@ -110,6 +111,13 @@ def _chosen(manifest: Manifest, name: str | None, upload_id: str) -> list[str]:
             f"snapshot {upload_id} has no file {name!r}", hint=f"it has {', '.join(names)}: name one of them"
         )
     return [name, *(other for other in names if other == f"{name}.wal")]
+
+
+def _check_names(names: list[str]) -> None:
+    """Some names that other systems allow mean something else to Windows: a drive, a stream, a pattern."""
+    for name in names:
+        if os.name == "nt" and any(c in ':*?"<>|' for c in name):
+            raise ConflictError(f"{name!r} cannot be created on Windows", hint="restore the others with --file")
 
 
 def _in_the_way(to: Path, names: list[str]) -> list[Path]:

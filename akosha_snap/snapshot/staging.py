@@ -11,6 +11,7 @@ import msgspec
 from akosha_snap import source
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.manifest import Counts
+from akosha_snap.manifest.ids import bare_name, is_file_name
 from akosha_snap.snapshot.records import count_databases
 from akosha_snap.source import StagedFile
 
@@ -41,13 +42,23 @@ def stage_files(paths: Iterable[Path], into: Path, *, in_child: bool) -> StagedF
                 f"cannot copy {path} to {into}: {error.strerror or error}",
                 hint="nothing was uploaded; a push needs as much free space there as the file has",
             ) from None
-        taken = {file.name for file in files} & {file.name for file in staged.files}
-        if taken:
-            raise ConfigError(f"two files are named {min(taken)}", hint="push them as different systems")
         files += staged.files
+        _check_names(files)
         bytes_read += staged.bytes_read
         warnings += staged.warnings
     return StagedFiles(files, bytes_read, warnings)
+
+
+def _check_names(files: list[StagedFile]) -> None:
+    """Every file must have a name of its own, and one that a reader of the format accepts."""
+    for file in files:
+        if not is_file_name(file.name) or (file.kind == "duckdb" and "?" in file.name):
+            # What follows a `?` DuckDB takes for options, and names the WAL after what stands before it.
+            raise ConfigError(f"{file.name!r} cannot be the name of a snapshot's file", hint="rename it")
+    for names in ([file.name for file in files], [bare_name(file.name) for file in files]):
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"two files are named {twice}", hint="push them as different systems, or rename one")
 
 
 def count(files: Iterable[StagedFile], previous: Counts | None) -> tuple[Counts, list[str]]:

@@ -5,10 +5,10 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 
 from __future__ import annotations
 
-from .model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
-from .records import count_records
-from .spawn import stage_in_child
-from .staging import stage
+from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
+from akosha_snap.source.records import count_records
+from akosha_snap.source.spawn import stage_in_child
+from akosha_snap.source.staging import stage
 
 __all__ = [
     "RecordCounts",

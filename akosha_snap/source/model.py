@@ -1,0 +1,56 @@
+"""What this package hands out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from akosha_snap.errors import SourceError
+
+__all__ = ["Copied", "RecordCounts", "StagedFile", "StagedSource", "UnsupportedStorage"]
+
+
+class StagedFile(msgspec.Struct, frozen=True):
+    """One file of a consistent copy."""
+
+    name: str
+    """Base name, as the snapshot will call it: `reflection.duckdb`, `reflection.duckdb.wal`."""
+    path: str
+    """Where the copy lies."""
+    size: int
+    """Bytes."""
+    kind: Literal["duckdb", "wal", "plain"]
+    block_size: int = 0
+    """Bytes per block as the file's own header says; 0 for anything but a DuckDB file."""
+
+
+class StagedSource(msgspec.Struct, frozen=True):
+    """The consistent copy of one file and, where there is something in it, of its WAL."""
+
+    files: list[StagedFile]
+    tries: int
+    """Copies taken until one was consistent."""
+    bytes_read: int
+    """Bytes read from the live files, all tries together."""
+    warnings: list[str]
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """What one try at a copy made."""
+
+    files: list[StagedFile]
+    warnings: list[str] = []
+
+
+class RecordCounts(msgspec.Struct, frozen=True):
+    """How many records of each kind a memory database holds."""
+
+    conversations: int
+    reflections: int
+    entities: int
+    relationships: int
+
+
+class UnsupportedStorage(SourceError):
+    """The installed DuckDB is too old to open this file. Exit code 1."""

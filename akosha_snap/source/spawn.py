@@ -1,0 +1,113 @@
+"""Staging in a child process, for callers that may have the database open themselves.
+
+Closing any descriptor of a file drops every POSIX lock the process has on it, DuckDB's too:
+the next process could then open the database for writing as well (seen on 1.4.4 and 2.0.0).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from akosha_snap import errors
+from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
+from akosha_snap.source.files import shown
+from akosha_snap.source.model import StagedSource
+from akosha_snap.source.staging import DEADLINE
+from akosha_snap.source.wire import Failure, Reply, Request
+
+__all__ = ["stage_in_child"]
+
+_MARGIN = 15.0
+"""Seconds on top of the deadline for the child to start, and to end the try it is at."""
+
+_SLOWEST = 10_000_000
+"""Bytes per second: a try may take as long as that, however large the file."""
+
+
+def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE) -> StagedSource:
+    """The same as `stage`, errors included, but this process never opens the files.
+
+    The child is killed when it takes longer than the deadline, a margin and the time a slow disk
+    needs for the file, and when anything, Ctrl-C too, interrupts the wait. Raises BusyError in the
+    first case, and SourceError where no child can be started or it breaks.
+    """
+    request = Request(os.fsencode(path), os.fsencode(into), deadline)
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        size = 0  # the child says what is wrong with it
+    reply = _ask(request, deadline + _MARGIN + 2 * size / _SLOWEST, shown(path))
+    if reply.failure:
+        raise _raised(reply.failure)
+    if not reply.staged:
+        raise SourceError(f"the process that copies {shown(path)} did not say how it went")
+    files = [msgspec.structs.replace(file, path=str(into / file.name)) for file in reply.staged.files]
+    return msgspec.structs.replace(reply.staged, files=files)
+
+
+def _ask(request: Request, timeout: float, name: str) -> Reply:
+    if not sys.executable:
+        raise SourceError("no Python to start a copying process with: sys.executable is empty")
+    # -P: a module of the user's, in whatever folder this runs, must not be taken for one of ours
+    command = [sys.executable, "-P", "-m", f"{__package__}.child"]
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+        )
+    except OSError as error:
+        raise SourceError(f"the process that copies {name} cannot be started: {error.strerror}") from error
+    try:
+        return _talk(child, request, timeout, name)
+    finally:  # every way out, Ctrl-C too, leaves no child behind
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+
+
+def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name: str) -> Reply:
+    if not (child.stdin and child.stdout and child.stderr):
+        raise AssertionError("all three are pipes")
+    with contextlib.suppress(OSError):  # it may be dead already; its exit code will say so
+        child.stdin.write(msgspec.json.encode(request) + b"\n")
+        child.stdin.flush()  # and left open: the child ends when this process does
+    try:
+        code = child.wait(timeout)  # its reply, at most a few hundred bytes, fits the pipe
+    except subprocess.TimeoutExpired:
+        raise BusyError(f"copying {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
+    if code:
+        last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise SourceError(f"the process that copies {name} ended with code {code}: {last}")
+    try:
+        return msgspec.json.decode(child.stdout.read(), type=Reply)
+    except msgspec.DecodeError as error:
+        raise SourceError(f"the process that copies {name} answered nonsense: {error}") from error
+
+
+def _environment() -> dict[str, str]:
+    """Our own environment, with the path this process finds its modules by.
+
+    The child must find the same akosha_snap, and the same libraries, however they came to be
+    importable here. The order of the path is kept, so that the standard library stays first.
+    """
+    package = str(Path(__file__).resolve().parents[2])
+    found_by = [entry for entry in sys.path if isinstance(entry, str) and entry]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*found_by, package])}
+
+
+def _raised(failure: Failure) -> AkoshaSnapError:
+    kind = getattr(errors, failure.kind, SourceError)
+    if not (isinstance(kind, type) and issubclass(kind, AkoshaSnapError)):
+        kind = SourceError
+    return kind(failure.message, hint=failure.hint)
