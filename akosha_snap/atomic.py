@@ -27,7 +27,8 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
         try:
             yield path, file
         finally:
-            file.close()
+            with contextlib.suppress(OSError):  # what is left in its buffer may not fit on a full disk
+                file.close()
             path.unlink(missing_ok=True)
 
 

@@ -16,6 +16,3 @@ class Observer:
 
     def advance(self, amount: int) -> None:
         """`amount` more bytes of the current phase are done."""
-
-    def warn(self, message: str) -> None:
-        """Something the user should know that does not fail the job."""

@@ -19,17 +19,16 @@ def ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int, limit
 
     Items are drawn by the calling thread. An exception of `function` is raised in its turn.
     """
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[T, Future[R]]] = deque()
-        source = iter(items)
-        try:
-            while True:
-                for item in itertools.islice(source, limit - len(waiting)):
-                    waiting.append((item, pool.submit(function, item)))
-                if not waiting:
-                    return
-                item, future = waiting.popleft()
-                yield item, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    source = iter(items)
+    try:
+        while True:
+            for item in itertools.islice(source, limit - len(waiting)):
+                waiting.append((item, pool.submit(function, item)))
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            yield item, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a Ctrl-C does not wait for what is under way

@@ -39,7 +39,7 @@ class Packer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
+        self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def add(self, frame: Frame, *, is_list: bool = False) -> PlacedFrame:
         """Put a frame into the pack at hand, or into a new one where it has no room."""

@@ -116,7 +116,7 @@ def _run(
     committed = commit_manifest(system, upload_id, manifest, first=parent.newest is None)
     journal.clear()
     uploaded = [*packer.keys, *full_files, *formats, *committed]
-    return msgspec.structs.replace(result, upload_id=upload_id, files_uploaded=uploaded)
+    return msgspec.structs.replace(result, upload_id=None if options.dry_run else upload_id, files_uploaded=uploaded)
 
 
 def _is_unchanged(parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:

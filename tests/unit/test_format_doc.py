@@ -239,6 +239,7 @@ def test_the_limits_are_those_of_the_code():
         "raw size of a chunk list": [limits.MAX_LIST_SIZE],
         "bases of one frame": [limits.MAX_BASES],
         "frames decoded one after another for one chunk": [limits.MAX_DEPTH, 32],
+        "entries of a manifest's `chunk_list`": [limits.MAX_DEPTH * limits.MAX_BASES],
         "a footer": [limits.MAX_FOOTER_SIZE],
         "a manifest": [MAX_MANIFEST_SIZE],
         "the window a zstd frame asks for": [frame_codec._MAX_WINDOW],

