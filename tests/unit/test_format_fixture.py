@@ -23,13 +23,15 @@ EXPECTED = json.loads((FIXTURE / "expected.json").read_bytes())
 UPLOADS = sorted(EXPECTED)
 
 PACKS = "store/akosha-snap/fixture/packs"
-SNAPSHOTS = "store/systems/fixture"
+MANIFESTS = {
+    "20261123T071501Z-fbcad508": "2cbbbc6620371b375321851d24154c9baec8ceb7ce4710e7bbaa136d179eb24f",
+    "20261123T071502Z-584eb639": "953a071fee0e4ef96961ebbf41303c1f35750591c3efbe5701e4af4df0c62f71",
+    "20261123T071503Z-8c61bf56": "b5debbcad55d680f2e9f0019b38dea8c14110d2ce8f71a4f35cf61aa21f28cb4",
+}
 FROZEN = {
     "expected.json": "6fca375d23537a81c3b818a9bf1630b36bd86494468199aa4d2553f9879c8275",
     "store/akosha-snap/fixture/format.json": "6bc0ad8b585536f2ca0790e82e7258b5de929b040125b59e2c5f911c1e84f53f",
-    f"{SNAPSHOTS}/20261123T071501Z-fbcad508/manifest.json": "2cbbbc6620371b375321851d24154c9baec8ceb7ce4710e7bbaa136d179eb24f",
-    f"{SNAPSHOTS}/20261123T071502Z-584eb639/manifest.json": "953a071fee0e4ef96961ebbf41303c1f35750591c3efbe5701e4af4df0c62f71",
-    f"{SNAPSHOTS}/20261123T071503Z-8c61bf56/manifest.json": "b5debbcad55d680f2e9f0019b38dea8c14110d2ce8f71a4f35cf61aa21f28cb4",
+    **{f"store/systems/fixture/{upload}/manifest.json": digest for upload, digest in MANIFESTS.items()},
 } | {
     f"{PACKS}/{pack[:2]}/{pack}": pack
     for pack in (
