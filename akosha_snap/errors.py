@@ -51,9 +51,12 @@ class SourceError(AkoshaSnapError):
 
 
 class DamageError(AkoshaSnapError):
-    """Bytes that are not what they claim to be."""
+    """Bytes that are not what they claim to be. In a store, unless the hint says otherwise."""
 
     exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "run `akosha-snap verify all` to see what it touches") -> None:
+        super().__init__(message, hint=hint)
 
 
 class NewerFormatError(AkoshaSnapError):

@@ -25,13 +25,15 @@ def check_manifest(data: bytes, now: dt.datetime) -> None:
     assert manifest.get("total_size_bytes") is None or _is_integer(manifest["total_size_bytes"], 100_000_000_000)
     assert re.fullmatch(r"\d+\.\d+", manifest.get("version", "1.0"))
     system_type = manifest.get("system_type")
-    assert system_type is None or 1 <= len(system_type) <= 50
+    assert system_type is None or (isinstance(system_type, str) and 1 <= len(system_type) <= 50)
     checksum = manifest.get("checksum")
     assert checksum is None or re.fullmatch(r"[a-f0-9]{64}", checksum)
     compressed, compression_format = manifest.get("compressed", False), manifest.get("compression_format")
     assert isinstance(compressed, bool)
     assert (compression_format in _FORMATS) if compressed else compression_format is None
-    for name in manifest.get("files", []):
+    files = manifest.get("files", [])
+    assert isinstance(files, list)
+    for name in files:
         _check_file(name)
     assert isinstance(manifest.get("metadata", {}), dict)
 
@@ -60,4 +62,4 @@ def is_system_id(text: str) -> bool:
 
 def is_upload_id(text: str) -> bool:
     """Whether Akosha accepts an upload id."""
-    return re.fullmatch(r"[A-Za-z0-9_.-]+", text) is not None and ".." not in text
+    return re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text) is not None and ".." not in text

@@ -18,7 +18,7 @@ import zstandard
 from blake3 import blake3
 
 MIB = 1 << 20
-MAX_CHUNK, MAX_LIST, MAX_FOOTER, MAX_MANIFEST, MAX_WINDOW = MIB, 256 * MIB, 16 * MIB, 16 * MIB, 256 * MIB
+MAX_CHUNK, MAX_LIST, MAX_FOOTER, MAX_MANIFEST, MAX_WINDOW = MIB, 64 * MIB, 16 * MIB, 16 * MIB, 256 * MIB
 MAX_BASES, MAX_CHAIN = 16, 64
 TRAILER = struct.Struct("<I32s7sB")  # size and BLAKE3 of the footer, magic, version
 

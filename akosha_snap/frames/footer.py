@@ -92,7 +92,7 @@ def read_footer(tail: bytes, pack_size: int) -> Footer:
         raise DamageError("the footer's hash does not match")
     try:
         footer = msgspec.msgpack.decode(body, type=Footer)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DamageError(f"the footer does not parse: {error}") from None
     if footer.format > _VERSION:
         raise NewerFormatError(f"the footer has format {footer.format}, newer than {_VERSION}", hint=_UPGRADE)

@@ -7,8 +7,8 @@ __all__ = ["MAX_BASES", "MAX_CHUNK_SIZE", "MAX_DEPTH", "MAX_FOOTER_SIZE", "MAX_L
 MAX_CHUNK_SIZE = 1024 * 1024
 """Raw bytes of one chunk. Writers of v1 stop at 256 KiB."""
 
-MAX_LIST_SIZE = 256 * 1024 * 1024
-"""Raw bytes of one chunk list: enough for a snapshot of some 200 GB."""
+MAX_LIST_SIZE = 64 * 1024 * 1024
+"""Raw bytes of one chunk list: enough for a snapshot of some 70 GB."""
 
 MAX_BASES = 16
 """Bases of one frame."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from akosha_snap.errors import ConfigError
+from akosha_snap.errors import ConfigError, ConflictError
 from akosha_snap.frames import content_hash
 
 __all__ = [
@@ -47,11 +47,15 @@ def make_upload_id(root: bytes, now: dt.datetime, newest: str | None) -> str:
     """`YYYYMMDDTHHMMSSZ-xxxxxxxx`: UTC to the second and 8 hex digits of the snapshot's root.
 
     The last push is the newest snapshot even when this machine's clock runs behind:
-    at or before the time of `newest` (an upload id), its next second is taken.
+    at or before the time of `newest` (an upload id), its next second is taken. Raises
+    ConflictError where there is none.
     """
     moment = now.astimezone(dt.UTC).replace(microsecond=0)
     if newest is not None:
-        moment = max(moment, upload_time(newest) + dt.timedelta(seconds=1))
+        try:
+            moment = max(moment, upload_time(newest) + dt.timedelta(seconds=1))
+        except OverflowError:
+            raise ConflictError(f"snapshot {newest} is of the last second there is", hint="remove it") from None
     return f"{moment.strftime(_TIME)}-{root.hex()[:8]}"
 
 

@@ -32,8 +32,9 @@ def decode_format(data: bytes, where: str) -> StoreFormat:
     try:
         check_format(msgspec.json.decode(data, type=_AnyFormat).format, where)
         return msgspec.json.decode(data, type=StoreFormat)
-    except msgspec.DecodeError as error:
-        raise DamageError(f"{where} does not parse: {error}", hint="run `akosha-snap verify`") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        hint = "remove that object: the next push writes it again"
+        raise DamageError(f"{where} does not parse: {error}", hint=hint) from None
 
 
 def check_format(version: int, where: str) -> None:

@@ -54,13 +54,13 @@ def assemble(
         for i, chunk in decode_frames(system, chunk_list, packs, frames, chunk_of):
             if isinstance(chunk, DamageError):
                 raise chunk
-            if i not in places:
+            observer.advance(len(chunk) * len(places[i]))
+            if not places[i]:
                 places[i].append((spill, spilled))
                 spilled += len(chunk)
             for file, position in places[i]:
                 file.seek(position)
                 file.write(chunk)
-            observer.advance(len(chunk) * len(places[i]))
     for number, output in outputs.items():
         _check_whole(output, chunk_list.files[number].blake3, chunk_list.files[number].name)
 
@@ -72,4 +72,4 @@ def _check_whole(output: BinaryIO, expected: bytes, name: str) -> None:
     while data := output.read(_READ):
         hasher.update(data)
     if hasher.digest() != expected:
-        raise DamageError(f"{name} does not have the BLAKE3 its manifest names", hint="run `akosha-snap verify all`")
+        raise DamageError(f"{name} does not have the BLAKE3 its manifest names")

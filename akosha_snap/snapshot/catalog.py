@@ -11,9 +11,9 @@ __all__ = ["list_snapshots", "show_snapshot"]
 
 def list_snapshots(system: System) -> ListResult:
     """Every snapshot, newest first; one that cannot be read becomes a warning. Raises NewerFormatError."""
-    system.check_format()
+    warnings = system.refuse_newer()
     uploads = system.uploads()
-    snapshots, warnings = [], []
+    snapshots = []
     for upload_id, found in zip(uploads, system.manifests(uploads), strict=True):
         if isinstance(found, Exception):
             warnings.append(f"snapshot {upload_id} left out: {found}")
@@ -36,7 +36,7 @@ def _summary(upload_id: str, manifest: Manifest, manifest_size: int) -> Snapshot
 
 def show_snapshot(system: System, upload_id: str = LATEST, *, with_chunks: bool = False) -> ShowResult:
     """One snapshot, with every chunk hash if asked. Raises NothingThereError, DamageError."""
-    system.check_format()
+    system.refuse_newer()
     upload_id = system.resolve(upload_id)
     manifest, manifest_size = system.sized_manifest(upload_id)
     chunk_list = system.chunk_list(manifest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from akosha_snap.errors import ConflictError, ObjectExists
@@ -18,7 +17,6 @@ from akosha_snap.manifest import (
     Metadata,
     SnapshotInfo,
     StoreFormat,
-    decode_manifest,
     encode_format,
     encode_manifest,
 )
@@ -31,7 +29,7 @@ from akosha_snap.source import StagedFile
 from akosha_snap.stores import put_file
 from akosha_snap.version import __version__
 
-__all__ = ["commit_manifest", "file_entries", "make_manifest", "store_format", "store_full_files"]
+__all__ = ["commit_manifest", "file_entries", "make_manifest", "markers", "store_format", "store_full_files"]
 
 _MAX_CONVERSATIONS = 1_000_000
 _MAX_TOTAL_SIZE = 100_000_000_000
@@ -111,22 +109,23 @@ def make_manifest(
     )
 
 
-def commit_manifest(system: System, upload_id: str, manifest: Manifest, *, first: bool) -> list[str]:
-    """Store manifest and markers together; returns their keys. Raises ConflictError where another's is there.
+def markers(system: System, upload_id: str, *, is_first: bool) -> list[str]:
+    """The keys of the markers that let Akosha find this upload. They go before the manifest: a marker
+    without a manifest is passed over, a manifest without its marker would never be found."""
+    return [upload_marker(system.id, upload_id)] + ([system_marker(system.id)] if is_first else [])
 
-    A conditional create that was retried after a lost answer finds its own object: that is no conflict.
+
+def commit_manifest(system: System, upload_id: str, manifest: Manifest) -> str:
+    """Store the manifest, which makes the snapshot exist; returns its key.
+
+    A conditional create that was retried after a lost answer finds its own object: that
+    is no conflict. Raises ConflictError where another snapshot's is there.
     """
     key = manifest_key(system.id, upload_id)
-    data = encode_manifest(manifest)
-    markers = [upload_marker(system.id, upload_id)] + ([system_marker(system.id)] if first else [])
-    with ThreadPoolExecutor(len(markers)) as pool:
-        marking = [pool.submit(system.store.put, marker, b"") for marker in markers]
-        try:
-            system.store.put(key, data, if_absent=True)
-        except ObjectExists:
-            there = decode_manifest(system.store.get(key), key)
-            if there.snapshot.root != manifest.snapshot.root:
-                raise ConflictError(f"{key} already holds another snapshot", hint="push again") from None
-        for marked in marking:
-            marked.result()
-    return [key, *markers]
+    try:
+        system.store.put(key, encode_manifest(manifest), if_absent=True)
+    except ObjectExists:
+        there = system.manifest(upload_id)
+        if there.snapshot.root != manifest.snapshot.root:
+            raise ConflictError(f"{key} already holds another snapshot", hint="push again") from None
+    return key

@@ -62,6 +62,5 @@ def _decode(
             return chunk
         detail = "its hash does not match"
     return DamageError(
-        f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key} is damaged: {detail}",
-        hint="run `akosha-snap verify all` to see what it touches",
+        f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key} is damaged: {detail}"
     )

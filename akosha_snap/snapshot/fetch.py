@@ -66,9 +66,9 @@ def _read(system: System, group: list[Span]) -> bytes | DamageError:
     try:
         data = system.store.get(key, start=start, length=end - start)
     except ObjectNotFound:
-        return DamageError(f"pack {key} is missing", hint="run `akosha-snap verify all` to see what it touches")
+        return DamageError(f"pack {key} is missing")
     if len(data) != end - start:
-        return DamageError(f"pack {key} is cut short", hint="run `akosha-snap verify all` to see what it touches")
+        return DamageError(f"pack {key} is cut short")
     return data
 
 

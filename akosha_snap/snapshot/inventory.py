@@ -55,17 +55,15 @@ class Inventory:
         self.packs.append(PackRef(pack_id, size))
         return self.packs[-1]
 
-    def add_chunk_list(self, chunk_list: ChunkList, own_pack: bytes, sizes: dict[bytes, int]) -> list[bytes]:
+    def add_chunk_list(self, chunk_list: ChunkList, own_pack: PackRef, sizes: dict[bytes, int]) -> list[bytes]:
         """Take over what a snapshot has; `sizes` are the packs the store really holds, by id.
 
-        Frames in packs that are missing or of another size are left out, with all that
-        need them: they count as absent and are uploaded again. Returns those packs' ids.
+        `own_pack` is the pack that holds the list. Frames in packs that are missing or of
+        another size are left out, with all that need them: they count as absent and are
+        uploaded again. Returns those packs' ids.
         """
-        ids = pack_ids(chunk_list, own_pack)
-        expected = [
-            size if pack else sizes.get(own_pack, -1)
-            for pack, size in zip(chunk_list.packs, chunk_list.pack_sizes, strict=True)
-        ]
+        ids = pack_ids(chunk_list, own_pack.id)
+        expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
         refs: dict[int, PackRef] = {}
         lost: set[int] = set()
         for i in sorted(range(len(chunk_list)), key=chunk_list.place):

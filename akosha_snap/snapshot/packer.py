@@ -34,6 +34,7 @@ class Packer:
         self._uploads: deque[Future[None]] = deque()
         self._pool = ThreadPoolExecutor(_IN_FLIGHT)
         self.keys: list[str] = []
+        self.packs = 0
 
     def __enter__(self) -> Self:
         return self
@@ -67,11 +68,17 @@ class Packer:
         self.ref.size = len(data)
         key = pack_key(self._system.id, self.ref.id)
         self.keys.append(key)
+        self.packs += 1
         self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
         self._builder, self.ref = PackBuilder(), PackRef()
 
+    def put_beside(self, key: str, data: bytes = b"") -> None:
+        """Store a small object while packs are on their way; `finish` waits for it too."""
+        self._uploads.append(self._pool.submit(self._system.store.put, key, data))
+        self.keys.append(key)
+
     def finish(self) -> None:
-        """Upload what is left and wait until every pack is stored. Raises what an upload raised."""
+        """Upload what is left and wait until everything is stored. Raises what an upload raised."""
         self.flush()
         while self._uploads:
             self._uploads.popleft().result()

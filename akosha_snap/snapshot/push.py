@@ -19,6 +19,7 @@ from akosha_snap.snapshot.commit import (
     commit_manifest,
     file_entries,
     make_manifest,
+    markers,
     store_format,
     store_full_files,
 )
@@ -98,9 +99,11 @@ def _run(
         result = _describe(system, plan, stored)
         if _is_unchanged(parent, root, stored, options):
             return msgspec.structs.replace(result, unchanged=True, upload_id=parent.upload_id)
+        upload_id = make_upload_id(root, now, parent.newest)
+        for marker in markers(system, upload_id, is_first=parent.newest is None):
+            packer.put_beside(marker)
         chunk_list = store_chunk_list(stored.files, parent.inventory, packer)
     observer.phase("commit")
-    upload_id = make_upload_id(root, now, parent.newest)
     entries = file_entries(system, upload_id, plan.staged.files, stored.files, stored=options.full_file)
     full_files = store_full_files(system, plan.staged.files, entries) if options.full_file else []
     formats = store_format(system) if parent.is_first else []
@@ -110,18 +113,21 @@ def _run(
         entries=entries,
         chunk_list=chunk_list,
         counts=plan.counts,
-        cost=Cost(plan.staged.bytes_read, system.meter.bytes_sent, sum(stored.new), len(packer.keys)),
+        cost=Cost(plan.staged.bytes_read, system.meter.bytes_sent, sum(stored.new), packer.packs),
         now=now,
     )
-    committed = commit_manifest(system, upload_id, manifest, first=parent.newest is None)
+    committed = commit_manifest(system, upload_id, manifest)
     journal.clear()
-    uploaded = [*packer.keys, *full_files, *formats, *committed]
-    return msgspec.structs.replace(result, upload_id=None if options.dry_run else upload_id, files_uploaded=uploaded)
+    return msgspec.structs.replace(
+        result,
+        upload_id=None if options.dry_run else upload_id,
+        files_uploaded=[*packer.keys, *full_files, *formats, committed],
+    )
 
 
 def _is_unchanged(parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
     """Whether the store holds this very snapshot already, whole and in the form asked for."""
-    if parent.manifest is None or any(stored.new) or parent.manifest.snapshot.root != root.hex():
+    if parent.manifest is None or not parent.is_whole or any(stored.new) or parent.manifest.snapshot.root != root.hex():
         return False
     return not options.full_file or all(file.full_file.stored for file in parent.manifest.snapshot.files)
 

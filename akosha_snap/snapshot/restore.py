@@ -7,19 +7,18 @@ import os
 import time
 from pathlib import Path
 
-from akosha_snap.atomic import fsync_directory, publish, temporary_file
-from akosha_snap.errors import AkoshaSnapError, ConfigError, ConflictError, NothingThereError
+from akosha_snap.atomic import temporary_file
+from akosha_snap.errors import AkoshaSnapError, ConflictError, NothingThereError
 from akosha_snap.events import Observer
-from akosha_snap.manifest import Manifest
+from akosha_snap.manifest import FileEntry, Manifest
 from akosha_snap.snapshot.assemble import assemble
 from akosha_snap.snapshot.decoding import pack_ids
+from akosha_snap.snapshot.placing import check_target, in_the_way, place
 from akosha_snap.snapshot.results import RestoredFile, RestoreResult
 from akosha_snap.snapshot.system import LATEST, System
+from akosha_snap.source import WAL_SUFFIX
 
 __all__ = ["restore_snapshot", "write_files"]
-
-_COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
-"""Files beside a database that DuckDB would replay into it, whosever they are."""
 
 
 def restore_snapshot(
@@ -31,27 +30,26 @@ def restore_snapshot(
     force: bool = False,
     observer: Observer,
 ) -> RestoreResult:
-    """Restore one snapshot, or its file `name` (with its WAL), into the folder `to`.
+    """Restore one snapshot, or its file `name` (a database with its WAL), into the folder `to`.
 
     Nothing appears under its final name before every byte of all files is there and
     checked. Raises ConflictError where a file is in the way and `force` is not set,
     NothingThereError for an unknown snapshot or name, DamageError for a damaged one.
     """
     started = time.monotonic()
-    system.check_format()
+    warnings = system.refuse_newer()
     upload_id = system.resolve(upload_id)
     manifest = system.manifest(upload_id)
-    names = _chosen(manifest, name, upload_id)
-    _check_names(names)
-    in_the_way = _in_the_way(to, names)
-    if in_the_way and not force:
+    files = _chosen(manifest, name, upload_id)
+    check_target(to, files)
+    if not force and (taken := in_the_way(to, files)):
         raise ConflictError(
-            f"{', '.join(path.name for path in in_the_way)} already in {to}",
+            f"{', '.join(path.name for path in taken)} already in {to}",
             hint="choose another folder, or replace with --force",
         )
     try:
         to.mkdir(parents=True, exist_ok=True)
-        restored = write_files(system, manifest, to, names, in_the_way, observer)
+        restored = write_files(system, manifest, to, files, observer, overwrite=force)
     except FileExistsError as error:
         raise ConflictError(str(error), hint="it appeared during the restore; run again with --force") from None
     except OSError as error:
@@ -65,70 +63,47 @@ def restore_snapshot(
         bytes_received=system.meter.bytes_received,
         requests=system.meter.requests,
         duration_seconds=round(time.monotonic() - started, 3),
+        warnings=warnings,
     )
 
 
 def write_files(
-    system: System,
-    manifest: Manifest,
-    to: Path,
-    names: list[str],
-    in_the_way: list[Path],
-    observer: Observer,
+    system: System, manifest: Manifest, to: Path, files: list[FileEntry], observer: Observer, *, overwrite: bool
 ) -> list[RestoredFile]:
-    """Assemble the named files of a snapshot in the folder `to`, in place of what is `in_the_way`."""
-    entries = {file.name: file for file in manifest.snapshot.files}
+    """Assemble these files of a snapshot in the folder `to` and give them their names there."""
     chunk_list = system.chunk_list(manifest)
     packs = pack_ids(chunk_list, bytes.fromhex(manifest.snapshot.chunk_list[-1].pack))
-    observer.phase("restore", total=sum(entries[name].size for name in names))
+    names = {file.name for file in files}
+    observer.phase("restore", total=sum(file.size for file in files))
     with contextlib.ExitStack() as stack:
         unfinished = {
             number: stack.enter_context(temporary_file(to))
-            for number, file in enumerate(chunk_list.files)
-            if file.name in names
+            for number, listed in enumerate(chunk_list.files)
+            if listed.name in names
         }
-        outputs = {number: file for number, (_, file) in unfinished.items()}
+        outputs = {number: output for number, (_, output) in unfinished.items()}
         assemble(system, chunk_list, packs, outputs, to, observer)
-        for file in outputs.values():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-        # A restored database must never meet a WAL of another time: those go first.
-        for stale in (path for path in in_the_way if path.name.endswith(_COMPANIONS)):
-            stale.unlink()
-            fsync_directory(to)
-        for number, (path, _) in unfinished.items():
-            publish(path, to / chunk_list.files[number].name, overwrite=bool(in_the_way))
-    return [RestoredFile(name, str(to / name), entries[name].size, entries[name].blake3) for name in names]
+        for output in outputs.values():
+            output.flush()
+            os.fsync(output.fileno())
+            output.close()
+        finished = {chunk_list.files[number].name: path for number, (path, _) in unfinished.items()}
+        place(finished, to, files, overwrite=overwrite)
+    return [RestoredFile(file.name, str(to / file.name), file.size, file.blake3) for file in files]
 
 
-def _chosen(manifest: Manifest, name: str | None, upload_id: str) -> list[str]:
-    names = [file.name for file in manifest.snapshot.files]
+def _chosen(manifest: Manifest, name: str | None, upload_id: str) -> list[FileEntry]:
+    """The files asked for. A database and its log go together: one without the other is not the snapshot."""
+    files = manifest.snapshot.files
     if name is None:
-        return names
-    if name not in names:
+        return files
+    if name not in {file.name for file in files}:
         raise NothingThereError(
-            f"snapshot {upload_id} has no file {name!r}", hint=f"it has {', '.join(names)}: name one of them"
+            f"snapshot {upload_id} has no file {name!r}",
+            hint=f"it has {', '.join(file.name for file in files)}: name one of them",
         )
-    return [name, *(other for other in names if other == f"{name}.wal")]
-
-
-def _check_names(names: list[str]) -> None:
-    """Some names that other systems allow mean something else to Windows: a drive, a stream, a pattern."""
-    for name in names:
-        if os.name == "nt" and any(c in ':*?"<>|' for c in name):
-            raise ConflictError(f"{name!r} cannot be created on Windows", hint="restore the others with --file")
-
-
-def _in_the_way(to: Path, names: list[str]) -> list[Path]:
-    """What stands under a final name, or would be replayed into a restored database."""
-    if to.exists() and not to.is_dir():
-        raise ConfigError(f"{to} is not a folder", hint="give a folder with --to")
-    wanted = dict.fromkeys(names)
-    for name in names:
-        wanted |= {f"{name}{suffix}": None for suffix in _COMPANIONS}
-    found = [to / name for name in wanted if os.path.lexists(to / name)]
-    for path in found:
-        if path.is_dir() and not path.is_symlink():
-            raise ConflictError(f"{path} is a folder", hint="choose another folder to restore into")
-    return found
+    pair = {name}
+    for file in files:
+        if file.kind == "wal" and name in {file.name, file.name.removesuffix(WAL_SUFFIX)}:
+            pair |= {file.name, file.name.removesuffix(WAL_SUFFIX)}
+    return [file for file in files if file.name in pair]

@@ -8,8 +8,16 @@ from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.frames import MAX_LIST_SIZE, content_hash, decode
 from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
-from akosha_snap.manifest.ids import check_system_id, check_upload_id, upload_time
-from akosha_snap.manifest.keys import SYSTEMS_PREFIX, format_key, manifest_key, pack_key, system_marker, upload_id_of
+from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, upload_time
+from akosha_snap.manifest.keys import (
+    SYSTEMS_PREFIX,
+    format_key,
+    full_file_key,
+    manifest_key,
+    pack_key,
+    system_marker,
+    upload_id_of,
+)
 from akosha_snap.stores import CountingStore, RetryingStore, Store, list_all
 
 __all__ = ["LATEST", "System"]
@@ -34,7 +42,7 @@ class System:
         return f"system {self.id!r} in {self.store.url}"
 
     def check_format(self) -> bool:
-        """Whether the system has any packs of ours. Raises NewerFormatError, DamageError."""
+        """Whether the system has a format.json. Raises NewerFormatError, DamageError."""
         key = format_key(self.id)
         try:
             data = self.store.get(key, length=MAX_MANIFEST_SIZE)
@@ -42,6 +50,14 @@ class System:
             return False
         decode_format(data, key)
         return True
+
+    def refuse_newer(self) -> list[str]:
+        """For readers: raises NewerFormatError; a damaged format.json is but a warning, manifests say the same."""
+        try:
+            self.check_format()
+        except DamageError as error:
+            return [str(error)]
+        return []
 
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
@@ -69,7 +85,16 @@ class System:
             raise NothingThereError(
                 f"no snapshot {upload_id} of {self.name}", hint="run `akosha-snap list` for those that exist"
             ) from None
-        return decode_manifest(data, key), len(data)
+        manifest = decode_manifest(data, key)
+        self._check_place(manifest, upload_id, key)
+        return manifest, len(data)
+
+    def _check_place(self, manifest: Manifest, upload_id: str, key: str) -> None:
+        """A manifest names its own place; one that was swapped for another names the other's."""
+        info = manifest.snapshot
+        uris = [full_file_key(self.id, upload_id, bare_name(file.name)) for file in info.files]
+        if info.root[:8] != upload_id[-8:] or uris != [file.full_file.uri for file in info.files]:
+            raise DamageError(f"{key} is the manifest of another snapshot")
 
     def manifests(self, upload_ids: list[str]) -> list[tuple[Manifest, int] | Exception]:
         """Many manifests at once, in the order asked for; what could not be read comes as its error."""
@@ -85,11 +110,15 @@ class System:
 
     def chunk_list(self, manifest: Manifest) -> ChunkList:
         """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong."""
-        decoded: list[bytes] = []
-        for frame in manifest.snapshot.chunk_list:
-            decoded.append(self._decode(frame, [decoded[base] for base in frame.bases]))
-        pack = manifest.snapshot.chunk_list[-1].pack
-        chunk_list = decode_chunk_list(decoded[-1], f"the chunk list in pack {pack}")
+        frames = manifest.snapshot.chunk_list
+        last_use = {base: i for i, frame in enumerate(frames) for base in frame.bases}
+        decoded: dict[int, bytes] = {}
+        for i, frame in enumerate(frames):
+            decoded[i] = self._decode(frame, [decoded[base] for base in frame.bases])
+            for base in {base for base in frame.bases if last_use[base] == i}:
+                del decoded[base]
+        pack = frames[-1].pack
+        chunk_list = decode_chunk_list(decoded[len(frames) - 1], f"the chunk list in pack {pack}")
         listed = [(file.name, file.size, file.blake3.hex()) for file in chunk_list.files]
         if listed != [(file.name, file.size, file.blake3) for file in manifest.snapshot.files]:
             raise DamageError(f"the chunk list in pack {pack} names other files than its manifest")
@@ -100,11 +129,9 @@ class System:
         try:
             stored = self.store.get(key, start=frame.offset, length=frame.stored_size)
         except ObjectNotFound:
-            raise DamageError(
-                f"pack {key} is missing: it holds a chunk list", hint="run `akosha-snap verify all`"
-            ) from None
+            raise DamageError(f"pack {key} is missing: it holds a chunk list") from None
         if len(stored) != frame.stored_size:
-            raise DamageError(f"pack {key} is cut short: it holds a chunk list", hint="run `akosha-snap verify all`")
+            raise DamageError(f"pack {key} is cut short: it holds a chunk list")
         try:
             raw = decode(frame.codec, stored, min(frame.raw_size, MAX_LIST_SIZE), bases)
         except DamageError as error:

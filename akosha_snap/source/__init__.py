@@ -5,12 +5,15 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 
 from __future__ import annotations
 
+from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
 from akosha_snap.source.records import count_records
 from akosha_snap.source.spawn import stage_in_child
 from akosha_snap.source.staging import stage
 
 __all__ = [
+    "CHECKPOINT_SUFFIXES",
+    "WAL_SUFFIX",
     "RecordCounts",
     "StagedFile",
     "StagedSource",

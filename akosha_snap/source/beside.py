@@ -8,12 +8,12 @@ from pathlib import Path
 from akosha_snap.errors import SourceError
 from akosha_snap.source.files import shown
 
-__all__ = ["WAL_SUFFIX", "beside", "checkpoint_files", "find_wal", "wal_places"]
+__all__ = ["CHECKPOINT_SUFFIXES", "WAL_SUFFIX", "beside", "checkpoint_files", "find_wal", "wal_places"]
 
 WAL_SUFFIX = ".wal"
 
-# 1.5.6 and 2.0.0 make the first two (seen on disk; 1.4.4 makes neither), main's sources say the others
-_CHECKPOINT_SUFFIXES = (".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+CHECKPOINT_SUFFIXES = (".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+"""1.5.6 and 2.0.0 make the first two (seen on disk; 1.4.4 makes neither), main's sources say the others."""
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -57,4 +57,4 @@ def checkpoint_files(path: Path) -> list[Path]:
     """The files there now that DuckDB keeps only while it checkpoints, or after a crash in that."""
     real = Path(os.path.realpath(path))
     paths = [real, path] if path.is_symlink() else [real]
-    return [place for base in paths for suffix in _CHECKPOINT_SUFFIXES if (place := beside(base, suffix)).exists()]
+    return [place for base in paths for suffix in CHECKPOINT_SUFFIXES if (place := beside(base, suffix)).exists()]

@@ -70,7 +70,7 @@ def _spill_folder(path: Path) -> Iterator[str]:
     try:
         folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=".spill-")
     except OSError as error:
-        raise SourceError(f"no folder can be made beside {shown(path)}: {error.strerror}") from error
+        raise SourceError(f"no folder can be made beside {shown(Path(path.name))}: {error.strerror}") from error
     with folder as name:
         yield name
 
@@ -116,10 +116,11 @@ def _translated(path: Path, error: duckdb.Error) -> AkoshaSnapError:
         # Seen from 1.4.4, 1.5.6 and 2.0.0: "Trying to read a database file with [storage] version number 999,
         # but we can only read [storage] versions between 64 and 68."
         return UnsupportedStorage(
-            f"DuckDB {duckdb.__version__} is too old for {shown(path)}: {said}", hint="pip install -U duckdb"
+            f"DuckDB {duckdb.__version__} is too old for {shown(Path(path.name))}: {said}", hint="pip install -U duckdb"
         )
     if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in said:
         return SourceError(
-            f"DuckDB had no room to read {shown(path)}: {said}", hint="free some memory or disk, then try again"
+            f"DuckDB had no room to read {shown(Path(path.name))}: {said}",
+            hint="free some memory or disk, then try again",
         )
-    return DamageError(f"DuckDB cannot read {shown(path)}: {said}", hint="restore from an earlier snapshot")
+    return DamageError(f"DuckDB cannot read {shown(Path(path.name))}: {said}", hint="restore from an earlier snapshot")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akosha_snap.errors import ConfigError, DamageError, NewerFormatError
-from akosha_snap.frames import MAX_CHUNK_SIZE
+from akosha_snap.frames import MAX_CHUNK_SIZE, MAX_LIST_SIZE
 from akosha_snap.manifest import (
     ChunkList,
     FrameLocation,
@@ -40,7 +40,7 @@ def locations(base_count: int) -> st.SearchStrategy[FrameLocation]:
         lambda name, pack, before, stored, after, raw, based: FrameLocation(
             name.hex(), pack.hex(), before + stored + after, before, stored, raw, 1, based
         ),
-        hashes, hashes, size, size, size, st.integers(0, 2**28), bases,
+        hashes, hashes, size, size, size, st.integers(0, MAX_LIST_SIZE), bases,
     )  # fmt: skip
 
 

@@ -102,7 +102,9 @@ def test_a_list_whose_files_are_not_the_manifests(bench):
 
     def rename(manifest: Manifest) -> Manifest:
         tree = msgspec.to_builtins(manifest)
-        tree["metadata"]["akosha_snap"]["files"][0]["name"] = "g"
+        file = tree["metadata"]["akosha_snap"]["files"][0]
+        file["name"] = "g"
+        file["full_file"]["uri"] = file["full_file"]["uri"].removesuffix("f") + "g"
         return msgspec.convert(tree, Manifest)
 
     craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie_in_manifest=rename)

@@ -12,9 +12,10 @@ import pytest
 from helpers import MIB, SYSTEM, Bench, RecordingStore, flipped, leftovers, noise, prose
 
 from akosha_snap import api
+from akosha_snap.atomic import publish
 from akosha_snap.errors import AkoshaSnapError, ConfigError, ConflictError, DamageError, NothingThereError
 from akosha_snap.manifest.keys import format_key, manifest_key
-from akosha_snap.snapshot import packer
+from akosha_snap.snapshot import packer, placing
 from akosha_snap.stores import DirectoryStore
 
 FILES = {"a.txt": prose(300_000), "b.bin": noise(200_000)}
@@ -78,6 +79,10 @@ class TestWhatComesBack:
         assert bench.restore(to=target, file="small").bytes_received < 200_000
 
 
+COMPANIONS = [".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal"]
+DATABASE = (Path(__file__).parents[1] / "fixtures" / "duckdb" / "v1_4_closed.duckdb").read_bytes()
+
+
 class TestDatabases:
     """A database of two files: DuckDB's, with everything of the last session in its WAL."""
 
@@ -99,9 +104,23 @@ class TestDatabases:
         result = bench.verify(level="open")
         assert result.ok, result.problems
 
-    def test_the_wal_alone_can_be_asked_for(self, bench, session):
-        name = f"{memory_db.REFLECTION}.wal"
-        assert bench.restored(file=name) == {name: session[name]}
+    def test_the_wal_brings_its_database(self, bench, session):
+        assert bench.restored(file=f"{memory_db.REFLECTION}.wal") == session
+
+    def test_the_wal_is_placed_before_its_database_and_after_the_old_one_is_gone(
+        self, bench, session, target, monkeypatch
+    ):
+        bench.restore(to=target)
+        seen = []
+
+        def watched(path: Path, final: Path, *, overwrite: bool) -> None:
+            seen.append((final.name, names(target) & session.keys()))
+            publish(path, final, overwrite=overwrite)
+
+        monkeypatch.setattr(placing, "publish", watched)
+        bench.restore(to=target, force=True)
+        log = f"{memory_db.REFLECTION}.wal"
+        assert seen == [(log, set()), (memory_db.REFLECTION, {log})]
 
     def test_a_database_without_wal_replaces_one_with(self, bench, session, target):
         bench.restore(to=target)
@@ -134,24 +153,23 @@ class TestInTheWay:
         bench.restore(to=target, force=True)
         assert {path.name: path.read_bytes() for path in target.iterdir()} == FILES
 
-    @pytest.mark.parametrize("suffix", [".wal", ".wal.checkpoint", ".wal.recovery"])
-    def test_a_stale_companion_is_in_the_way_too(self, bench, target, suffix):
+    @pytest.mark.parametrize("suffix", COMPANIONS)
+    def test_what_duckdb_would_replay_is_in_the_way_of_a_database(self, bench, target, suffix):
         target.mkdir()
-        stale = target / f"a.txt{suffix}"
-        stale.write_bytes(b"stale")
-        bench.push(FILES)
-        with pytest.raises(ConflictError, match=f"a.txt{suffix} already"):
-            bench.restore(to=target, file="a.txt")
-        bench.restore(to=target, file="a.txt", force=True)
-        assert names(target) == {"a.txt"}
+        (target / f"memory.duckdb{suffix}").write_bytes(b"stale")
+        bench.push({"memory.duckdb": DATABASE})
+        with pytest.raises(ConflictError, match=f"memory.duckdb{suffix} already"):
+            bench.restore(to=target)
+        bench.restore(to=target, force=True)
+        assert names(target) == {"memory.duckdb"}
 
-    @pytest.mark.parametrize("suffix", [".checkpoint.wal", ".recovery.wal"])
-    def test_what_a_later_duckdb_would_replay_is_in_the_way_too(self, bench, target, suffix):
+    @pytest.mark.parametrize("suffix", COMPANIONS)
+    def test_the_neighbours_of_a_plain_file_are_left_alone(self, bench, target, suffix):
         target.mkdir()
-        (target / f"a.txt{suffix}").write_bytes(b"stale")
+        (target / f"a.txt{suffix}").write_bytes(b"theirs")
         bench.push(FILES)
-        with pytest.raises(ConflictError):
-            bench.restore(to=target, file="a.txt")
+        bench.restore(to=target, file="a.txt")
+        assert names(target) == {"a.txt", f"a.txt{suffix}"}
 
     @pytest.mark.parametrize("file", [None, "a.txt"])
     def test_the_wal_of_another_file_is_not(self, bench, target, file):

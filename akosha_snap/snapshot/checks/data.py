@@ -39,7 +39,7 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     """
     missing = {problem.object for problem in findings.problems if problem.kind in {"pack_missing", "pack_size"}}
     sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
-    order = [pack_id for pack_id in _bases_first(findings) if pack_key(system.id, pack_id) not in missing]
+    order = [pack_id for pack_id in _bases_first(system, findings) if pack_key(system.id, pack_id) not in missing]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
     parts = [part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn)]
@@ -96,13 +96,19 @@ class _Reader:
         return self._spill.read(size)
 
 
-def _bases_first(findings: Findings) -> Iterator[bytes]:
+def _bases_first(system: System, findings: Findings) -> list[bytes]:
     """Packs in an order in which bases come first. A push stores bases before what needs them: no cycles."""
     needs = {
         pack_id: {base for frame in frames.values() for base, _ in frame.bases if base != pack_id}
         for pack_id, frames in findings.frames.items()
     }
-    return iter(graphlib.TopologicalSorter(needs).static_order())
+    try:
+        return list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as error:
+        for pack_id in set(error.args[1]):
+            detail = "it needs bases of a pack that needs bases of it"
+            findings.problem("bases_disagree", pack_key(system.id, pack_id), findings.users(pack_id), detail)
+        return list(needs)
 
 
 def _draw(findings: Findings, sample: float) -> set[Location]:

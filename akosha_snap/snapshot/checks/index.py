@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from akosha_snap.errors import DamageError, ObjectNotFound
+from akosha_snap.errors import AkoshaSnapError, DamageError, ObjectNotFound
 from akosha_snap.frames import Footer
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.checks.findings import Findings, NeededFrame
@@ -22,7 +22,7 @@ def check_index(system: System, findings: Findings) -> None:
     sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
     packs = [pack_id for pack_id in sizes if pack_key(system.id, pack_id) not in broken]
 
-    def fetch(pack_id: bytes) -> Footer | Exception:
+    def fetch(pack_id: bytes) -> Footer | AkoshaSnapError:
         try:
             return fetch_footer(system, pack_id, sizes[pack_id])
         except (DamageError, ObjectNotFound) as error:
@@ -31,8 +31,8 @@ def check_index(system: System, findings: Findings) -> None:
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for pack_id, footer in zip(packs, pool.map(fetch, packs), strict=True):
             key = pack_key(system.id, pack_id)
-            if isinstance(footer, Exception):
-                findings.problem("footer_damaged", key, findings.users(pack_id), str(footer))
+            if isinstance(footer, AkoshaSnapError):
+                findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)
             else:
                 _compare(key, pack_id, footer, findings)
 

@@ -36,7 +36,7 @@ def check_opening(system: System, findings: Findings, observer: Observer) -> Non
 
 def _open(system: System, snapshot: Opened, folder: Path, findings: Findings, key: str, observer: Observer) -> None:
     files = snapshot.manifest.snapshot.files
-    write_files(system, snapshot.manifest, folder, [file.name for file in files], [], observer)
+    write_files(system, snapshot.manifest, folder, files, observer, overwrite=False)
     databases = [folder / file.name for file in files if file.kind == "duckdb"]
     try:
         counts = count_databases(databases)
