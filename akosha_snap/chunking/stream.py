@@ -12,7 +12,7 @@ from akosha_snap.errors import AkoshaSnapError, SourceError
 if TYPE_CHECKING:
     from pyfastcdc import FastCDC
 
-__all__ = ["Chunk", "Readable", "chunks"]
+__all__ = ["Chunk", "Readable", "chunks", "make_cutter"]
 
 _WINDOW = 4 * 1024 * 1024
 """Bytes looked at together in a stream without a grid: many chunks, little memory."""
@@ -40,7 +40,7 @@ def chunks(source: Readable, size: int, grid: Grid | None = None, params: Chunke
     time. With a `grid`, every section of it is cut on its own. Raises SourceError
     where the source ends before `size`.
     """
-    cutter = _cutter(params)
+    cutter = make_cutter(params)
     if grid is None:
         yield from _free(cutter, source, size, params.max_size)
         return
@@ -48,7 +48,8 @@ def chunks(source: Readable, size: int, grid: Grid | None = None, params: Chunke
         yield from _cut(cutter, _read_exactly(source, length), offset)
 
 
-def _cutter(params: ChunkerParams) -> FastCDC:
+def make_cutter(params: ChunkerParams) -> FastCDC:
+    """FastCDC with these parameters; not to be shared between threads. Raises AkoshaSnapError without pyfastcdc."""
     from pyfastcdc import FastCDC
 
     if not FastCDC.__module__.startswith("pyfastcdc.cy"):

@@ -23,7 +23,10 @@ class PackRef:
 
 
 class PlacedFrame(NamedTuple):
-    """A stored chunk: its pack, offset and sizes in bytes, codec, and the hashes of its bases."""
+    """A stored chunk: its pack, offset and sizes in bytes, codec, and the hashes of its bases.
+
+    `depth` frames are decoded one after another to get it, itself included.
+    """
 
     pack: PackRef
     offset: int
@@ -31,6 +34,7 @@ class PlacedFrame(NamedTuple):
     raw_size: int
     codec: int
     bases: tuple[bytes, ...]
+    depth: int
 
 
 class Inventory:
@@ -49,6 +53,10 @@ class Inventory:
     def add(self, chunk: bytes, frame: PlacedFrame) -> None:
         """Record a frame whose pack is already in `packs`."""
         self.frames[chunk] = frame
+
+    def depth(self, bases: tuple[bytes, ...]) -> int:
+        """How deep a frame with these bases is."""
+        return 1 + max((self.frames[base].depth for base in bases), default=0)
 
     def new_pack(self, pack_id: bytes = b"", size: int = 0) -> PackRef:
         """Add a pack after all others."""
@@ -84,6 +92,7 @@ class Inventory:
                         chunk_list.raw_sizes[i],
                         chunk_list.codecs[i],
                         bases,
+                        self.depth(bases),
                     ),
                 )
         return [ids[number] for number in sorted(lost)]
@@ -96,7 +105,15 @@ class Inventory:
             if number not in lists and entry.hash not in self.frames and self._has_all(entry.bases):
                 self.add(
                     entry.hash,
-                    PlacedFrame(ref, entry.offset, entry.stored_size, entry.raw_size, entry.codec, entry.bases),
+                    PlacedFrame(
+                        ref,
+                        entry.offset,
+                        entry.stored_size,
+                        entry.raw_size,
+                        entry.codec,
+                        entry.bases,
+                        self.depth(entry.bases),
+                    ),
                 )
 
     def _has_all(self, chunks: Iterable[bytes]) -> bool:

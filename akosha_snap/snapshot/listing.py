@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from akosha_snap.manifest import ChunkList, ListedFile
+from akosha_snap.manifest import ChunkList, FrameLocation, ListedFile
 from akosha_snap.manifest.store_format import FORMAT
 from akosha_snap.snapshot.inventory import Inventory, PackRef, PlacedFrame
 
-__all__ = ["ChunkedFile", "make_chunk_list"]
+__all__ = ["ChunkedFile", "ListBase", "make_chunk_list"]
+
+
+class ListBase(NamedTuple):
+    """A chunk list to compress the next one against: its raw bytes, and where it lies, after the lists it needs."""
+
+    raw: bytes
+    chain: list[FrameLocation]
 
 
 class ChunkedFile(NamedTuple):

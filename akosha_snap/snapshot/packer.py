@@ -42,17 +42,20 @@ class Packer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
-    def add(self, frame: Frame, *, is_list: bool = False) -> PlacedFrame:
+    def add(self, frame: Frame) -> None:
         """Put a frame into the pack at hand, or into a new one where it has no room."""
         if not self.has_room(len(frame.stored)):
             self.flush()
         if not len(self._builder):
             self._inventory.packs.append(self.ref)
-        offset = self._builder.add(frame, is_list=is_list)
-        placed = PlacedFrame(self.ref, offset, len(frame.stored), frame.raw_size, frame.codec, frame.bases)
-        if not is_list:
-            self._inventory.add(frame.hash, placed)
-        return placed
+        offset = self._builder.add(frame)
+        depth = self._inventory.depth(frame.bases)
+        placed = PlacedFrame(self.ref, offset, len(frame.stored), frame.raw_size, frame.codec, frame.bases, depth)
+        self._inventory.add(frame.hash, placed)
+
+    def add_list(self, frame: Frame) -> int:
+        """Put the frame of a chunk list into the pack at hand, which has room; returns its offset in bytes."""
+        return self._builder.add(frame, is_list=True)
 
     def has_room(self, stored_size: int) -> bool:
         """Whether a frame of `stored_size` bytes would go into the pack at hand, `ref`."""

@@ -10,25 +10,28 @@ from akosha_snap.manifest.keys import pack_id_of, packs_prefix
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
-from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.listing import ListBase
+from akosha_snap.snapshot.system import System, check_chunk_list
 from akosha_snap.stores import list_all
 
 __all__ = ["Parent", "find_parent"]
 
 
 class Parent(NamedTuple):
-    """Where a push starts from. `newest` is the newest upload id, readable or not.
+    """Where a push starts from.
 
-    `is_whole`: every pack the parent names is there with its size.
+    `newest` is the newest upload id, readable or not; `upload_id` and `manifest` the newest
+    readable one. `list_base` is its chunk list; None also where not every pack that the
+    parent names is there with its size: then nothing may come to depend on it.
     """
 
-    newest: str | None
-    upload_id: str | None
-    manifest: Manifest | None
     inventory: Inventory
-    is_first: bool
-    is_whole: bool
-    warnings: list[str]
+    newest: str | None = None
+    upload_id: str | None = None
+    manifest: Manifest | None = None
+    list_base: ListBase | None = None
+    is_first: bool = False
+    warnings: list[str] = []  # noqa: RUF012 - a NamedTuple's default, never changed
 
 
 def find_parent(system: System, journal: Journal) -> Parent:
@@ -36,33 +39,42 @@ def find_parent(system: System, journal: Journal) -> Parent:
 
     Raises NewerFormatError where a later akosha-snap has written to this system.
     """
-    inventory = Inventory()
-    warnings: list[str] = []
     try:
         is_first = not system.check_format()
     except StoreNotCreated:
-        return Parent(None, None, None, inventory, is_first=True, is_whole=False, warnings=warnings)
+        return Parent(Inventory(), is_first=True)
     uploads = system.uploads()
     sizes = _stored_packs(system)
+    warnings: list[str] = []
+    parent = Parent(Inventory(), newest=uploads[0] if uploads else None)
     for upload_id in uploads:
         try:
             manifest = system.manifest(upload_id)
-            chunk_list = system.chunk_list(manifest)
+            parent = _open(parent, upload_id, manifest, system.raw_chunk_list(manifest), sizes)
+            break
         except (DamageError, NothingThereError) as error:
             warnings.append(f"snapshot {upload_id} cannot be read ({error.message}); `akosha-snap verify` says more")
-            continue
-        pointers = manifest.snapshot.chunk_list
-        own_pack = PackRef(bytes.fromhex(pointers[-1].pack), pointers[-1].pack_size)
-        lost = inventory.add_chunk_list(chunk_list, own_pack, sizes)
-        lost += [pack for pointer in pointers if sizes.get(pack := bytes.fromhex(pointer.pack)) != pointer.pack_size]
-        warnings += [
+    _add_pending(system, journal, sizes, parent.inventory)
+    return parent._replace(is_first=is_first, warnings=warnings + parent.warnings)
+
+
+def _open(parent: Parent, upload_id: str, manifest: Manifest, raw_list: bytes, sizes: dict[bytes, int]) -> Parent:
+    """`parent` with what this snapshot has, as far as the store still has it. Raises DamageError."""
+    pointers = manifest.snapshot.chunk_list
+    own_pack = PackRef(bytes.fromhex(pointers[-1].pack), pointers[-1].pack_size)
+    inventory = Inventory()
+    lost = inventory.add_chunk_list(check_chunk_list(raw_list, manifest), own_pack, sizes)
+    lost += [pack for pointer in pointers if sizes.get(pack := bytes.fromhex(pointer.pack)) != pointer.pack_size]
+    return parent._replace(
+        inventory=inventory,
+        upload_id=upload_id,
+        manifest=manifest,
+        list_base=None if lost else ListBase(raw_list, pointers),
+        warnings=[
             f"pack {pack.hex()} is missing or damaged: what this push needs of it is uploaded again"
             for pack in dict.fromkeys(lost)
-        ]
-        _add_pending(system, journal, sizes, inventory)
-        return Parent(uploads[0], upload_id, manifest, inventory, is_first, not lost, warnings)
-    _add_pending(system, journal, sizes, inventory)
-    return Parent(uploads[0] if uploads else None, None, None, inventory, is_first, False, warnings)
+        ],
+    )
 
 
 def _stored_packs(system: System) -> dict[bytes, int]:

@@ -12,9 +12,11 @@ import msgspec
 
 from akosha_snap.errors import NothingThereError
 from akosha_snap.events import Observer
+from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.manifest import Cost, Counts
 from akosha_snap.manifest.ids import make_upload_id
 from akosha_snap.manifest.root import snapshot_root
+from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.commit import (
     commit_manifest,
     file_entries,
@@ -94,7 +96,8 @@ def _run(
     parent = plan.parent
     journal = Journal(None) if options.dry_run else workspace.journal
     with Packer(system, parent.inventory, journal) as packer:
-        stored = store_files(plan.staged.files, parent.inventory, packer, observer)
+        bases = Bases(SimilarityTable())
+        stored = store_files(plan.staged.files, parent.inventory, bases, packer, observer)
         root = snapshot_root((file.name, file.size, file.blake3) for file in stored.files)
         result = _describe(system, plan, stored)
         if _is_unchanged(parent, root, stored, options):
@@ -102,7 +105,7 @@ def _run(
         upload_id = make_upload_id(root, now, parent.newest)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)
-        chunk_list = store_chunk_list(stored.files, parent.inventory, packer)
+        chunk_list = store_chunk_list(stored.files, parent.inventory, packer, parent.list_base)
     observer.phase("commit")
     entries = file_entries(system, upload_id, plan.staged.files, stored.files, stored=options.full_file)
     full_files = store_full_files(system, plan.staged.files, entries) if options.full_file else []
@@ -127,7 +130,12 @@ def _run(
 
 def _is_unchanged(parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
     """Whether the store holds this very snapshot already, whole and in the form asked for."""
-    if parent.manifest is None or not parent.is_whole or any(stored.new) or parent.manifest.snapshot.root != root.hex():
+    if (
+        parent.manifest is None
+        or parent.list_base is None
+        or any(stored.new)
+        or parent.manifest.snapshot.root != root.hex()
+    ):
         return False
     return not options.full_file or all(file.full_file.stored for file in parent.manifest.snapshot.files)
 

@@ -20,7 +20,16 @@ from akosha_snap.manifest.keys import (
 )
 from akosha_snap.stores import CountingStore, RetryingStore, Store, list_all
 
-__all__ = ["LATEST", "System"]
+__all__ = ["LATEST", "ListDamage", "System", "check_chunk_list"]
+
+
+class ListDamage(DamageError):
+    """A chunk list cannot be read; `key` is the pack that is missing or damaged."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
 
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
@@ -110,34 +119,39 @@ class System:
 
     def chunk_list(self, manifest: Manifest) -> ChunkList:
         """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong."""
+        return check_chunk_list(self.raw_chunk_list(manifest), manifest)
+
+    def raw_chunk_list(self, manifest: Manifest) -> bytes:
+        """The bytes of a manifest's chunk list, hash checked. Raises ListDamage."""
         frames = manifest.snapshot.chunk_list
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            stored = list(pool.map(self._stored_list, frames))
         last_use = {base: i for i, frame in enumerate(frames) for base in frame.bases}
         decoded: dict[int, bytes] = {}
         for i, frame in enumerate(frames):
-            decoded[i] = self._decode(frame, [decoded[base] for base in frame.bases])
+            decoded[i] = self._decode(frame, stored[i], [decoded[base] for base in frame.bases])
             for base in {base for base in frame.bases if last_use[base] == i}:
                 del decoded[base]
-        pack = frames[-1].pack
-        chunk_list = decode_chunk_list(decoded[len(frames) - 1], f"the chunk list in pack {pack}")
-        listed = [(file.name, file.size, file.blake3.hex()) for file in chunk_list.files]
-        if listed != [(file.name, file.size, file.blake3) for file in manifest.snapshot.files]:
-            raise DamageError(f"the chunk list in pack {pack} names other files than its manifest")
-        return chunk_list
+        return decoded[len(frames) - 1]
 
-    def _decode(self, frame: FrameLocation, bases: list[bytes]) -> bytes:
+    def _stored_list(self, frame: FrameLocation) -> bytes:
         key = pack_key(self.id, bytes.fromhex(frame.pack))
         try:
             stored = self.store.get(key, start=frame.offset, length=frame.stored_size)
         except ObjectNotFound:
-            raise DamageError(f"pack {key} is missing: it holds a chunk list") from None
+            raise ListDamage(f"pack {key} is missing: it holds a chunk list", key) from None
         if len(stored) != frame.stored_size:
-            raise DamageError(f"pack {key} is cut short: it holds a chunk list")
+            raise ListDamage(f"pack {key} is cut short: it holds a chunk list", key)
+        return stored
+
+    def _decode(self, frame: FrameLocation, stored: bytes, bases: list[bytes]) -> bytes:
+        key = pack_key(self.id, bytes.fromhex(frame.pack))
         try:
             raw = decode(frame.codec, stored, min(frame.raw_size, MAX_LIST_SIZE), bases)
         except DamageError as error:
-            raise DamageError(f"the chunk list in pack {key} cannot be read: {error.message}") from None
+            raise ListDamage(f"the chunk list in pack {key} cannot be read: {error.message}", key) from None
         if content_hash(raw).hex() != frame.hash:
-            raise DamageError(f"the chunk list in pack {key} is not the one its manifest names")
+            raise ListDamage(f"the chunk list in pack {key} is not the one its manifest names", key)
         return raw
 
     def _where_else(self) -> str:
@@ -147,6 +161,16 @@ class System:
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
         return "run `akosha-snap push` to make the first"
+
+
+def check_chunk_list(raw: bytes, manifest: Manifest) -> ChunkList:
+    """Parse a chunk list and compare it with its manifest. Raises DamageError, NewerFormatError."""
+    where = f"the chunk list in pack {manifest.snapshot.chunk_list[-1].pack}"
+    chunk_list = decode_chunk_list(raw, where)
+    listed = [(file.name, file.size, file.blake3.hex()) for file in chunk_list.files]
+    if listed != [(file.name, file.size, file.blake3) for file in manifest.snapshot.files]:
+        raise DamageError(f"{where} names other files than its manifest")
+    return chunk_list
 
 
 def _is_ours(upload_id: str) -> bool:

@@ -25,6 +25,7 @@ from akosha_snap.errors import ConfigError, NewerFormatError, NothingThereError
 from akosha_snap.frames import TRAILER_SIZE, read_footer, read_trailer
 from akosha_snap.manifest import encode_manifest
 from akosha_snap.manifest.keys import format_key, manifest_key
+from akosha_snap.snapshot import storing
 from akosha_snap.snapshot.results import Level, VerifyResult
 
 LEVELS: list[Level] = ["manifest", "index", "data", "open"]
@@ -53,7 +54,8 @@ class History(NamedTuple):
 
 
 @pytest.fixture
-def history(any_bench) -> History:
+def history(any_bench, monkeypatch) -> History:
+    monkeypatch.setattr(storing, "_LIST_DEPTH", 0)  # else every snapshot needs the chunk lists before it
     return History(any_bench, *(any_bench.push(files).upload_id for files in (OLD, BOTH, NEW)))
 
 
@@ -200,7 +202,7 @@ class TestPacks:
     def test_a_flipped_frame_names_only_the_snapshots_that_need_it(self, history):
         pack = history.bench.own_pack(history.both)
         data = history.bench.store.get(pack)
-        history.bench.store.put(pack, flipped(data, 8 * 500))
+        history.bench.store.put(pack, flipped(data, 8 * (regions(data)["first frame"].end // 2)))
         result = history.verify("data")
         assert [(p.kind, p.object, p.snapshots) for p in result.problems] == [("chunk_damaged", pack, [history.both])]
         assert "is damaged" in result.problems[0].detail
@@ -247,6 +249,17 @@ class TestPacks:
         (key,) = bench.packs()
         bench.store.put(key, flipped(bench.store.get(key), 800))
         assert any(not bench.verify(level="data", sample=50).ok for _ in range(40))
+
+
+class TestChainsOfChunkLists:
+    def test_a_list_that_others_need_is_named_with_all_of_them(self, any_bench):
+        uploads = [any_bench.push({"a": noise(200_000 + step)}).upload_id for step in range(3)]
+        assert any_bench.verify(level="data").ok
+        key = any_bench.own_pack(uploads[0])
+        pack = any_bench.store.get(key)
+        any_bench.store.put(key, flipped(pack, 8 * regions(pack)["chunk list"].start + 70))
+        result = any_bench.verify(level="manifest")
+        assert [(problem.object, problem.snapshots) for problem in result.problems] == [(key, uploads)]
 
 
 class TestLostMeanwhile:

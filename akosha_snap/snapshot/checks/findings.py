@@ -49,7 +49,11 @@ class Findings:
         self.frames: dict[bytes, dict[int, NeededFrame]] = {}
 
     def problem(self, kind: str, key: str, snapshots: Iterable[str], detail: str) -> None:
-        """Record one problem with the object `key`."""
+        """Record a problem with the object `key`; of one kind there is one, with all the snapshots it touches."""
+        for i, known in enumerate(self.problems):
+            if (known.kind, known.object) == (kind, key):
+                self.problems[i] = Problem(kind, key, sorted({*known.snapshots, *snapshots}), known.detail)
+                return
         self.problems.append(Problem(kind, key, sorted(snapshots), detail))
 
     def users(self, pack_id: bytes) -> list[str]:

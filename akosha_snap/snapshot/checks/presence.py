@@ -5,7 +5,7 @@ from __future__ import annotations
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.manifest.keys import format_key, manifest_key, pack_id_of, pack_key, packs_prefix
 from akosha_snap.snapshot.checks.findings import Findings
-from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.system import ListDamage, System
 from akosha_snap.stores import list_all
 
 __all__ = ["check_presence"]
@@ -47,8 +47,9 @@ def _open(system: System, upload_id: str, findings: Findings) -> None:
     try:
         chunk_list = system.chunk_list(manifest)
     except DamageError as error:
-        pack = pack_key(system.id, bytes.fromhex(manifest.snapshot.chunk_list[-1].pack))
-        findings.problem("chunk_list_damaged", pack, [upload_id], error.message)
+        own_pack = pack_key(system.id, bytes.fromhex(manifest.snapshot.chunk_list[-1].pack))
+        key = error.key if isinstance(error, ListDamage) else own_pack
+        findings.problem("chunk_list_damaged", key, [upload_id], error.message)
         return
     findings.add_snapshot(upload_id, manifest, chunk_list)
 
