@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from akosha_snap.chunking import features
 from akosha_snap.frames import Codec, Frame, content_hash, encode
 from akosha_snap.frames.similarity import SimilarityTable, hint
-from akosha_snap.snapshot.inventory import Inventory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +49,10 @@ class Choice(NamedTuple):
 class Bases:
     """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand."""
 
-    def __init__(self, table: SimilarityTable) -> None:
+    def __init__(self, table: SimilarityTable, known: Container[bytes] = ()) -> None:
+        """`known` are the chunks that `table` has seen."""
         self.table = table
+        self._known = known
         self._at_hand: dict[int, tuple[bytes, AtHand, int]] = {}
 
     def offer(self, chunk: bytes, where: AtHand, depth: int) -> None:
@@ -58,13 +60,11 @@ class Bases:
         if depth < WRITER_DEPTH:
             self._at_hand[hint(chunk)] = (chunk, where, depth)
 
-    def offer_stored(self, chunk: bytes, where: AtHand, inventory: Inventory) -> None:
-        """A chunk that the store has may serve as base."""
-        self.offer(chunk, where, inventory.frames[chunk].depth)
-
-    def learn(self, chunk: bytes, data: bytes | memoryview) -> None:
-        """Remember what a chunk is made of."""
-        self.table.add(features(data), chunk)
+    def learn(self) -> None:
+        """Read what was offered and not known yet, to know what each chunk is made of."""
+        for chunk, where, _ in self._at_hand.values():
+            if chunk not in self._known:
+                self.table.add(features(where.read()), chunk)
 
     def choose(self, chunk: bytes, where: AtHand) -> Choice:
         """Read a new chunk, choose its bases, and let it serve as one for those that follow."""

@@ -42,8 +42,7 @@ def cut_file(staged: StagedFile, inventory: Inventory, coming: set[bytes], bases
         names.append(chunk)
         where = AtHand(path, offset, len(data))
         if chunk in inventory:
-            bases.offer_stored(chunk, where, inventory)
-            bases.learn(chunk, data)
+            bases.offer(chunk, where, inventory.frames[chunk].depth)
         elif chunk not in coming:
             coming.add(chunk)
             new[chunk] = where

@@ -47,6 +47,8 @@ def store_files(
     coming: set[bytes] = set()
     cut = [cut_file(file, inventory, coming, bases, observer) for file in staged]
     new = [item for file in cut for item in file.new.items()]
+    if new:
+        bases.learn()
     choices = (bases.choose(chunk, where) for chunk, where in new)
     for _, frame in ahead(compress, choices, threads=_COMPRESSORS, limit=_AHEAD):
         packer.add(frame)
