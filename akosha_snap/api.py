@@ -56,19 +56,21 @@ def push(
     NewerFormatError or a StoreError; then no snapshot was made and none was harmed.
     """
     opened = _open(store)
-    system = System(DryRunStore(opened) if dry_run else opened, system_id)
     options = PushOptions(full_file, dry_run, stage_in_child, Path(state_dir) if state_dir is not None else None)
-    return push_files(system, [Path(file) for file in files], options, observer or Observer(), now)
+    with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
+        return push_files(system, [Path(file) for file in files], options, observer or Observer(), now)
 
 
 def snapshots(store: Store | str, *, system_id: str) -> ListResult:
     """The snapshots of a system, newest first."""
-    return list_snapshots(System(_open(store), system_id))
+    with System(_open(store), system_id) as system:
+        return list_snapshots(system)
 
 
 def show(store: Store | str, upload_id: str = LATEST, *, system_id: str, chunks: bool = False) -> ShowResult:
     """One snapshot in full; with `chunks`, every chunk hash of each file."""
-    return show_snapshot(System(_open(store), system_id), upload_id, with_chunks=chunks)
+    with System(_open(store), system_id) as system:
+        return show_snapshot(system, upload_id, with_chunks=chunks)
 
 
 def restore(
@@ -85,8 +87,8 @@ def restore(
 
     Nothing is replaced without `force`, and nothing half done appears under its final name.
     """
-    system = System(_open(store), system_id)
-    return restore_snapshot(system, Path(to), upload_id, name=file, force=force, observer=observer or Observer())
+    with System(_open(store), system_id) as system:
+        return restore_snapshot(system, Path(to), upload_id, name=file, force=force, observer=observer or Observer())
 
 
 def verify(
@@ -105,7 +107,8 @@ def verify(
     decoded and hashed; `sample` percent of the chunks where that is under 100), `open`
     (restored and opened by DuckDB, records counted). Damage is returned, not raised.
     """
-    return verify_snapshots(System(_open(store), system_id), upload_id, level, sample, observer or Observer())
+    with System(_open(store), system_id) as system:
+        return verify_snapshots(system, upload_id, level, sample, observer or Observer())
 
 
 def _open(store: Store | str) -> Store:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import zstandard
 
 from akosha_snap.errors import AkoshaSnapError, DamageError
+from akosha_snap.frames.hashing import content_hash
 
-__all__ = ["Codec", "decode", "encode"]
+__all__ = ["Codec", "decode", "decode_chunk", "encode"]
 
 _LEVEL = 3
 _BASED_LEVEL = 6
@@ -67,6 +68,16 @@ def decode(codec: int, stored: bytes | memoryview, raw_size: int, bases: Sequenc
         raise DamageError(f"a frame does not decode: {error}") from None
     if len(chunk) != raw_size:
         raise DamageError(f"a frame holds {len(chunk)} bytes where {raw_size} are named")
+    return chunk
+
+
+def decode_chunk(
+    name: bytes, codec: int, stored: bytes | memoryview, raw_size: int, bases: Sequence[bytes] = ()
+) -> bytes:
+    """The chunk that a frame holds, its hash compared with its `name`. Raises DamageError."""
+    chunk = decode(codec, stored, raw_size, bases)
+    if content_hash(chunk) != name:
+        raise DamageError("its hash does not match")
     return chunk
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
 from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames.hashing import HASH_SIZE, content_hash
-from akosha_snap.frames.limits import MAX_BASES, MAX_FOOTER_SIZE, MAX_LIST_SIZE
+from akosha_snap.frames.limits import MAX_BASES, MAX_CHUNK_SIZE, MAX_FOOTER_SIZE, MAX_FRAMES, MAX_LIST_SIZE
 
 __all__ = ["TRAILER_SIZE", "Footer", "FrameEntry", "read_footer", "read_trailer", "write_footer"]
 
@@ -22,6 +23,10 @@ _UPGRADE = "upgrade akosha-snap"
 
 TRAILER_SIZE = _TRAILER.size
 """Bytes of the trailer: footer size (u32, little-endian), footer BLAKE3, magic, version."""
+
+
+_Column = Annotated[list[int], msgspec.Meta(max_length=MAX_FRAMES)]
+_Indices = Annotated[list[int], msgspec.Meta(max_length=MAX_BASES)]
 
 
 class FrameEntry(msgspec.Struct, frozen=True):
@@ -46,12 +51,12 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     hashes: bytes
-    raw_sizes: list[int]
-    stored_sizes: list[int]
-    codecs: list[int]
-    bases: list[list[int]]
+    raw_sizes: _Column
+    stored_sizes: _Column
+    codecs: _Column
+    bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_FRAMES)]
     external: bytes
-    lists: list[int]
+    lists: _Column
 
     def entries(self) -> Iterator[FrameEntry]:
         """Each frame of the pack, in order."""
@@ -91,11 +96,12 @@ def read_footer(tail: bytes, pack_size: int) -> Footer:
     if content_hash(body) != expected:
         raise DamageError("the footer's hash does not match")
     try:
+        version = msgspec.msgpack.decode(body, type=_AnyFooter).format
+        if version > _VERSION:
+            raise NewerFormatError(f"the footer has format {version}, newer than {_VERSION}", hint=_UPGRADE)
         footer = msgspec.msgpack.decode(body, type=Footer)
     except (msgspec.DecodeError, RecursionError) as error:
         raise DamageError(f"the footer does not parse: {error}") from None
-    if footer.format > _VERSION:
-        raise NewerFormatError(f"the footer has format {footer.format}, newer than {_VERSION}", hint=_UPGRADE)
     _check(footer, pack_size - size - TRAILER_SIZE)
     return footer
 
@@ -122,8 +128,11 @@ def _check(footer: Footer, frame_bytes: int) -> None:
         raise DamageError("the footer's external hashes are cut short")
     if any(size < 0 for size in footer.stored_sizes) or sum(footer.stored_sizes) != frame_bytes:
         raise DamageError(f"the footer's frames do not fill the pack's {frame_bytes} bytes before it")
-    if any(not 0 <= size <= MAX_LIST_SIZE for size in footer.raw_sizes):
-        raise DamageError("the footer names a frame too large to decode")
+    lists = set(footer.lists)
+    for i, raw_size in enumerate(footer.raw_sizes):
+        most = MAX_LIST_SIZE if i in lists else MAX_CHUNK_SIZE
+        if not footer.stored_sizes[i] <= raw_size <= most:
+            raise DamageError(f"the footer names a frame of {raw_size} raw bytes, stored in {footer.stored_sizes[i]}")
     names = count + len(footer.external) // HASH_SIZE
     for i, bases in enumerate(footer.bases):
         # Within a pack a base stands before what needs it, so one pass in order decodes everything.
@@ -131,6 +140,12 @@ def _check(footer: Footer, frame_bytes: int) -> None:
             raise DamageError(f"the footer names impossible bases for frame {i}")
     if any(not 0 <= i < count for i in footer.lists):
         raise DamageError("the footer names a chunk list that is not there")
+
+
+class _AnyFooter(msgspec.Struct):
+    """Of a format that may be later than ours only its number can be relied on."""
+
+    format: int
 
 
 def _nth(hashes: bytes, i: int) -> bytes:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from akosha_snap.errors import DamageError
-from akosha_snap.frames import HASH_SIZE, MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH
+from akosha_snap.frames import HASH_SIZE, MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH, MAX_LISTED, MAX_PACK_SIZE
 from akosha_snap.manifest.store_format import check_format
 
 __all__ = ["ChunkList", "ListedFile", "decode_chunk_list", "encode_chunk_list"]
+
+
+# Bounds that msgspec enforces before it builds anything.
+_Column = Annotated[list[int], msgspec.Meta(max_length=MAX_LISTED)]
+_Indices = Annotated[list[int], msgspec.Meta(max_length=MAX_BASES)]
 
 
 class ListedFile(msgspec.Struct, frozen=True):
@@ -17,7 +24,7 @@ class ListedFile(msgspec.Struct, frozen=True):
     name: str
     size: int
     blake3: bytes
-    frames: list[int]
+    frames: _Column
 
 
 class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,15 +38,15 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int
-    packs: list[bytes]
-    pack_sizes: list[int]
+    packs: Annotated[list[bytes], msgspec.Meta(max_length=MAX_LISTED)]
+    pack_sizes: _Column
     hashes: bytes
-    raw_sizes: list[int]
-    pack: list[int]
-    offsets: list[int]
-    stored_sizes: list[int]
-    codecs: list[int]
-    bases: list[list[int]]
+    raw_sizes: _Column
+    pack: _Column
+    offsets: _Column
+    stored_sizes: _Column
+    codecs: _Column
+    bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_LISTED)]
     files: list[ListedFile]
 
     def __len__(self) -> int:
@@ -88,6 +95,8 @@ def _check(value: ChunkList, where: str) -> None:
     *named, this = value.packs or [b"?"]
     if this != b"" or any(len(pack) != HASH_SIZE for pack in named) or len(value.pack_sizes) != len(value.packs):
         raise DamageError(f"{where} names an impossible pack")
+    if any(not 0 <= size <= MAX_PACK_SIZE for size in value.pack_sizes):
+        raise DamageError(f"{where} names a pack of an impossible size")
     for i in range(count):
         if not _is_possible(value, i):
             raise DamageError(f"{where} names an impossible place for chunk {value.hash(i).hex()}")
@@ -103,11 +112,10 @@ def _check(value: ChunkList, where: str) -> None:
 def _is_possible(value: ChunkList, i: int) -> bool:
     pack, offset, stored = value.pack[i], value.offsets[i], value.stored_sizes[i]
     return (
-        0 <= value.raw_sizes[i] <= MAX_CHUNK_SIZE
+        0 <= stored <= value.raw_sizes[i] <= MAX_CHUNK_SIZE
         and 0 <= pack < len(value.packs)
         and 0 <= offset
-        and 0 <= stored
-        and (pack == len(value.packs) - 1 or offset + stored <= value.pack_sizes[pack])
+        and offset + stored <= (MAX_PACK_SIZE if pack == len(value.packs) - 1 else value.pack_sizes[pack])
         and len(value.bases[i]) <= MAX_BASES
         and all(0 <= base < len(value) and value.place(base) < value.place(i) for base in value.bases[i])
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from typing import Any
 
 import msgspec
 
 from akosha_snap.errors import DamageError
-from akosha_snap.frames.limits import MAX_BASES, MAX_DEPTH, MAX_LIST_SIZE
+from akosha_snap.frames.limits import MAX_BASES, MAX_DEPTH, MAX_LIST_SIZE, MAX_PACK_SIZE, MAX_POINTERS_SIZE
 from akosha_snap.manifest.ids import is_file_name
 from akosha_snap.manifest.location import FrameLocation
-from akosha_snap.manifest.snapshot import Manifest, SnapshotInfo
+from akosha_snap.manifest.root import snapshot_root
+from akosha_snap.manifest.snapshot import Manifest
 from akosha_snap.manifest.store_format import check_format
 
 __all__ = ["MAX_MANIFEST_SIZE", "decode_manifest", "encode_manifest"]
@@ -49,7 +51,8 @@ def decode_manifest(data: bytes, where: str) -> Manifest:
         manifest = msgspec.convert(tree, Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError) as error:
         raise DamageError(f"{where} does not parse: {error}") from None
-    _check(manifest.snapshot, where)
+    _check_files(manifest, where)
+    _check_pointers(manifest.snapshot.chunk_list, where)
     return manifest
 
 
@@ -61,30 +64,47 @@ def _checksum(tree: dict[str, Any]) -> str:
     return hashlib.sha256(_canonical({**tree, "checksum": None})).hexdigest()
 
 
-def _check(info: SnapshotInfo, where: str) -> None:
+def _check_files(manifest: Manifest, where: str) -> None:
+    """The files are possible ones, and everything said of them twice is the same."""
+    info = manifest.snapshot
     for file in info.files:
         if not is_file_name(file.name) or file.size < 0 or not _is_hash(file.blake3):
             raise DamageError(f"{where} names an impossible file {file.name!r}")
-    if len({file.name for file in info.files}) != len(info.files) or not _is_hash(info.root):
-        raise DamageError(f"{where} names a file twice, or no root")
-    if not 1 <= len(info.chunk_list) <= MAX_DEPTH * MAX_BASES:
-        raise DamageError(f"{where} locates its chunk list by {len(info.chunk_list)} frames")
+    if len({file.name for file in info.files}) != len(info.files):
+        raise DamageError(f"{where} names a file twice")
+    root = snapshot_root((file.name, file.size, bytes.fromhex(file.blake3)) for file in info.files)
+    if info.root != root.hex():
+        raise DamageError(f"{where} names another root than that of its files")
+    if manifest.files != [file.full_file.uri.rpartition("/")[2] for file in info.files]:
+        raise DamageError(f"{where} names other files to Akosha")
+    if manifest.uploaded_at.utcoffset() != dt.timedelta(0):
+        raise DamageError(f"{where} does not say in UTC when it was uploaded")
+
+
+def _check_pointers(frames: list[FrameLocation], where: str) -> None:
+    """The chunk list can be found and decoded, in bounded memory."""
+    if not 1 <= len(frames) <= MAX_DEPTH * MAX_BASES:
+        raise DamageError(f"{where} locates its chunk list by {len(frames)} frames")
     depths: list[int] = []
-    for i, frame in enumerate(info.chunk_list):
+    for i, frame in enumerate(frames):
         if not _is_possible(frame, i):
             raise DamageError(f"{where} locates its chunk list at an impossible place")
         depths.append(1 + max((depths[base] for base in frame.bases), default=0))
     if depths[-1] > MAX_DEPTH:
         raise DamageError(f"{where} needs {depths[-1]} frames one after another for its chunk list")
+    if sum(frame.raw_size for frame in frames) > MAX_POINTERS_SIZE:
+        raise DamageError(f"{where} needs more than {MAX_POINTERS_SIZE} bytes of chunk lists")
+    if {base for frame in frames for base in frame.bases} != set(range(len(frames) - 1)):
+        raise DamageError(f"{where} names a chunk list that nothing needs")
 
 
 def _is_possible(frame: FrameLocation, index: int) -> bool:
     return (
         _is_hash(frame.hash)
         and _is_hash(frame.pack)
-        and 0 <= frame.raw_size <= MAX_LIST_SIZE
-        and 0 <= frame.offset
-        and 0 <= frame.stored_size <= frame.pack_size - frame.offset
+        and 0 <= frame.stored_size <= frame.raw_size <= MAX_LIST_SIZE
+        and 0 <= frame.offset <= frame.pack_size - frame.stored_size
+        and frame.pack_size <= MAX_PACK_SIZE
         and len(frame.bases) <= MAX_BASES
         and all(0 <= base < index for base in frame.bases)
     )

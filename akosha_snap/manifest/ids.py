@@ -13,13 +13,14 @@ __all__ = [
     "check_system_id",
     "check_upload_id",
     "is_file_name",
+    "is_upload_id",
     "make_upload_id",
     "system_id_from_hostname",
     "upload_time",
 ]
 
 _SYSTEM_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_UPLOAD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_UPLOAD_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _BARE_NAME = re.compile(r"[a-zA-Z0-9_\-.]{1,255}")
 _RESERVED = {"manifest.json", "memories.json"}  # names Akosha reads beside a full file
@@ -61,13 +62,18 @@ def make_upload_id(root: bytes, now: dt.datetime, newest: str | None) -> str:
 
 def check_upload_id(upload_id: str) -> str:
     """The id itself where it has our shape. Raises ConfigError."""
-    try:
-        upload_time(upload_id)
-    except ValueError:
-        raise ConfigError(
-            f"{upload_id!r} is not an upload id", hint="run `akosha-snap list` for those that exist"
-        ) from None
+    if not is_upload_id(upload_id):
+        raise ConfigError(f"{upload_id!r} is not an upload id", hint="run `akosha-snap list` for those that exist")
     return upload_id
+
+
+def is_upload_id(text: str) -> bool:
+    """Whether `text` has the shape of our upload ids."""
+    try:
+        upload_time(text)
+    except ValueError:
+        return False
+    return True
 
 
 def upload_time(upload_id: str) -> dt.datetime:

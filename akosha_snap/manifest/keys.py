@@ -14,7 +14,7 @@ __all__ = [
     "pack_key",
     "packs_prefix",
     "system_marker",
-    "upload_id_of",
+    "upload_key",
     "upload_marker",
 ]
 
@@ -25,7 +25,7 @@ FORMAT_PREFIX = "akosha-snap/"
 """Our own objects."""
 
 _PACK = re.compile(r"akosha-snap/[^/]+/packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-_MANIFEST = re.compile(r"systems/[^/]+/([^/]+)/manifest\.json")
+_MANIFEST = re.compile(r"systems/([A-Za-z0-9_-]{1,100})/([^/]+)/manifest\.json")
 
 
 def system_marker(system_id: str) -> str:
@@ -70,7 +70,7 @@ def pack_id_of(key: str) -> bytes | None:
     return bytes.fromhex(match[2]) if match else None
 
 
-def upload_id_of(key: str) -> str | None:
-    """The upload id in a manifest's key, None for any other key."""
+def upload_key(key: str) -> tuple[str, str] | None:
+    """System id and upload id in a manifest's key, None for any other key."""
     match = _MANIFEST.fullmatch(key)
-    return match[1] if match else None
+    return (match[1], match[2]) if match else None

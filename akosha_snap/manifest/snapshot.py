@@ -78,6 +78,11 @@ class SnapshotInfo(msgspec.Struct, frozen=True):
     counts: Counts
     cost: Cost
 
+    @property
+    def list_pack(self) -> bytes:
+        """The id of the pack that holds the chunk list."""
+        return bytes.fromhex(self.chunk_list[-1].pack)
+
 
 class Metadata(msgspec.Struct, frozen=True):
     """The manifest's free dict; only our own key is ours to read."""

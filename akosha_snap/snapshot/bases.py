@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AtHand", "Bases", "Choice"]
+__all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
 
-MAX_CHOSEN = 8
+_MAX_BASES = 8
 """Bases of one frame. About 2 are used; more than 8 won nothing (design-notes.md)."""
 
 WRITER_DEPTH = 32
@@ -77,7 +77,7 @@ class Bases:
 
     def _similar(self, made_of: NDArray[np.uint64]) -> list[tuple[bytes, AtHand, int]]:
         hints = (self._at_hand.get(found) for found in self.table.similar(made_of))
-        return [known for known in hints if known][:MAX_CHOSEN]
+        return [known for known in hints if known][:_MAX_BASES]
 
 
 def compress(choice: Choice) -> Frame:

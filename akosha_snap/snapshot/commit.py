@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from akosha_snap.errors import ConflictError, ObjectExists
+from akosha_snap.errors import ConfigError, ConflictError, ObjectExists
 from akosha_snap.manifest import (
     Cost,
     Counts,
@@ -17,9 +17,11 @@ from akosha_snap.manifest import (
     Metadata,
     SnapshotInfo,
     StoreFormat,
+    decode_manifest,
     encode_format,
     encode_manifest,
 )
+from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name
 from akosha_snap.manifest.keys import format_key, full_file_key, manifest_key, system_marker, upload_marker
 from akosha_snap.manifest.store_format import FORMAT
@@ -122,8 +124,15 @@ def commit_manifest(system: System, upload_id: str, manifest: Manifest) -> str:
     is no conflict. Raises ConflictError where another snapshot's is there.
     """
     key = manifest_key(system.id, upload_id)
+    data = encode_manifest(manifest)
+    if len(data) > MAX_MANIFEST_SIZE:
+        raise ConfigError(
+            f"the manifest of this snapshot has {len(data)} bytes, more than the {MAX_MANIFEST_SIZE} a reader accepts",
+            hint="push fewer files, or some of them as a different system",
+        )
+    decode_manifest(data, "the manifest of this snapshot")
     try:
-        system.store.put(key, encode_manifest(manifest), if_absent=True)
+        system.store.put(key, data, if_absent=True)
     except ObjectExists:
         there = system.manifest(upload_id)
         if there.snapshot.root != manifest.snapshot.root:

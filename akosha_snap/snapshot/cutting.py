@@ -41,7 +41,7 @@ def cut_file(staged: StagedFile, inventory: Inventory, coming: set[bytes], bases
         sha256.update(data)
         names.append(chunk)
         where = AtHand(path, offset, len(data))
-        if chunk in inventory:
+        if inventory.has(chunk, len(data)):
             bases.offer(chunk, where, inventory.frames[chunk].depth)
         elif chunk not in coming:
             coming.add(chunk)

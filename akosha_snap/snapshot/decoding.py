@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from akosha_snap.errors import DamageError
-from akosha_snap.frames import content_hash, decode
+from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.fetch import Span, fetch
@@ -54,13 +54,7 @@ def _decode(
 ) -> bytes | DamageError:
     try:
         bases = [chunk_of(base) for base in chunk_list.bases[i]]
-        chunk = decode(chunk_list.codecs[i], stored, chunk_list.raw_sizes[i], bases)
+        return decode_chunk(chunk_list.hash(i), chunk_list.codecs[i], stored, chunk_list.raw_sizes[i], bases)
     except DamageError as error:
-        detail = error.message
-    else:
-        if content_hash(chunk) == chunk_list.hash(i):
-            return chunk
-        detail = "its hash does not match"
-    return DamageError(
-        f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key} is damaged: {detail}"
-    )
+        where = f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key}"
+        return DamageError(f"{where} is damaged: {error.message}")

@@ -47,8 +47,9 @@ class Inventory:
         self.frames: dict[bytes, PlacedFrame] = {}
         self.packs: list[PackRef] = []
 
-    def __contains__(self, chunk: bytes) -> bool:
-        return chunk in self.frames
+    def has(self, chunk: bytes, raw_size: int) -> bool:
+        """Whether the store has a chunk of this hash and size in bytes. One that lies about its size is none."""
+        return chunk in self.frames and self.frames[chunk].raw_size == raw_size
 
     def add(self, chunk: bytes, frame: PlacedFrame) -> None:
         """Record a frame whose pack is already in `packs`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -9,7 +10,10 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """One pack id in hex a line. A hint only: what it names is looked up on the store before it is believed."""
+    """One pack id in hex a line.
+
+    A hint: losing it costs bytes, and what it names is looked up on the store before it is believed.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """`path` is the journal's file; with None nothing is remembered."""
@@ -18,10 +22,12 @@ class Journal:
 
     def pending(self) -> list[bytes]:
         """Ids of packs that an earlier push uploaded and did not commit, oldest first."""
-        if self._path is None or not self._path.exists():
+        try:
+            lines = self._path.read_text("ascii", errors="replace").splitlines() if self._path else []
+        except OSError:
             return []
         ids = []
-        for line in self._path.read_text("ascii", errors="replace").splitlines():
+        for line in lines:
             try:
                 pack_id = bytes.fromhex(line)
             except ValueError:
@@ -33,10 +39,11 @@ class Journal:
     def add(self, pack_id: bytes) -> None:
         """A pack is on the store now."""
         if self._path is not None:
-            with self._lock, self._path.open("a", encoding="ascii") as file:
+            with contextlib.suppress(OSError), self._lock, self._path.open("a", encoding="ascii") as file:
                 file.write(f"{pack_id.hex()}\n")
 
     def clear(self) -> None:
         """All of them are part of a snapshot now."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink()

@@ -17,6 +17,11 @@ class ListBase(NamedTuple):
     raw: bytes
     chain: list[FrameLocation]
 
+    @property
+    def needs(self) -> int:
+        """Raw bytes of all lists of the chain."""
+        return sum(frame.raw_size for frame in self.chain)
+
 
 class ChunkedFile(NamedTuple):
     """A file cut into chunks: its name, size in bytes, BLAKE3, SHA-256 (hex), and its chunk hashes in order."""

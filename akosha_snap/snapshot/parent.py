@@ -61,7 +61,7 @@ def find_parent(system: System, journal: Journal) -> Parent:
 def _open(parent: Parent, upload_id: str, manifest: Manifest, raw_list: bytes, sizes: dict[bytes, int]) -> Parent:
     """`parent` with what this snapshot has, as far as the store still has it. Raises DamageError."""
     pointers = manifest.snapshot.chunk_list
-    own_pack = PackRef(bytes.fromhex(pointers[-1].pack), pointers[-1].pack_size)
+    own_pack = PackRef(manifest.snapshot.list_pack, pointers[-1].pack_size)
     inventory = Inventory()
     lost = inventory.add_chunk_list(check_chunk_list(raw_list, manifest), own_pack, sizes)
     lost += [pack for pointer in pointers if sizes.get(pack := bytes.fromhex(pointer.pack)) != pointer.pack_size]

@@ -11,7 +11,7 @@ from akosha_snap.errors import ConfigError, ConflictError
 from akosha_snap.manifest import FileEntry
 from akosha_snap.source import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 
-__all__ = ["check_target", "in_the_way", "place"]
+__all__ = ["check_target", "in_the_way", "place", "refuse_taken"]
 
 _NOT_ON_WINDOWS = ':*?"<>|'
 """Other systems allow these in names; to Windows they mean a drive, a stream or a pattern."""
@@ -24,7 +24,7 @@ def check_target(to: Path, files: Iterable[FileEntry]) -> None:
     for file in files:
         if os.name == "nt" and any(c in _NOT_ON_WINDOWS for c in file.name):
             raise ConflictError(f"{file.name!r} cannot be created on Windows", hint="restore the others with --file")
-        path = to / file.name
+    for path in in_the_way(to, files):
         if path.is_dir() and not path.is_symlink():
             raise ConflictError(f"{path} is a folder", hint="choose another folder to restore into")
 
@@ -38,19 +38,44 @@ def in_the_way(to: Path, files: Iterable[FileEntry]) -> list[Path]:
     return [to / name for name in names if os.path.lexists(to / name)]
 
 
+def refuse_taken(to: Path, files: Iterable[FileEntry]) -> None:
+    """Raises ConflictError where anything is in the way."""
+    if taken := in_the_way(to, files):
+        raise ConflictError(
+            f"{', '.join(path.name for path in taken)} already in {to}",
+            hint="choose another folder, or replace with --force",
+        )
+
+
 def place(finished: Mapping[str, Path], to: Path, files: Iterable[FileEntry], *, overwrite: bool) -> None:
     """Publish finished files (name -> temporary file, fsynced) in `to`.
 
     Whatever moment the machine stops at: a log from before is gone before the database
-    comes, and a database is not there yet while only its new log is.
+    comes, and a database is not there yet while only its new log is. Where a file cannot
+    be placed, those of this call are taken back: a log beside somebody else's database
+    would be replayed into it.
     """
     logs = {file.name for file in files if file.kind == "wal"}
-    logged = {name.removesuffix(WAL_SUFFIX) for name in logs}
     if overwrite:
-        stale = [path for path in in_the_way(to, files) if path.name not in finished or path.name in logs | logged]
-        for path in stale:
-            path.unlink()
-        if stale:
-            fsync_directory(to)
-    for name in sorted(finished, key=lambda name: name not in logs):
-        publish(finished[name], to / name, overwrite=overwrite)
+        _remove_stale(to, files, finished, logs)
+    else:
+        refuse_taken(to, files)  # again: the download took its time
+    placed: list[Path] = []
+    try:
+        for name in sorted(finished, key=lambda name: name not in logs):
+            publish(finished[name], to / name, overwrite=overwrite)
+            placed.append(to / name)
+    except BaseException:
+        for path in placed:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _remove_stale(to: Path, files: Iterable[FileEntry], finished: Mapping[str, Path], logs: set[str]) -> None:
+    """Remove logs of another time, and databases whose new log comes before they do."""
+    logged = {name.removesuffix(WAL_SUFFIX) for name in logs}
+    stale = [path for path in in_the_way(to, files) if path.name not in finished or path.name in logs | logged]
+    for path in stale:
+        path.unlink()
+    if stale:
+        fsync_directory(to)

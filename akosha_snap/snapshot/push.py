@@ -129,15 +129,13 @@ def _run(
 
 
 def _is_unchanged(parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
-    """Whether the store holds this very snapshot already, whole and in the form asked for."""
-    if (
-        parent.manifest is None
-        or parent.list_base is None
-        or any(stored.new)
-        or parent.manifest.snapshot.root != root.hex()
-    ):
+    """Whether the newest snapshot is this very one already, whole and in the form asked for."""
+    if parent.manifest is None or parent.list_base is None or parent.upload_id != parent.newest or any(stored.new):
         return False
-    return not options.full_file or all(file.full_file.stored for file in parent.manifest.snapshot.files)
+    there = parent.manifest.snapshot
+    if there.root != root.hex():
+        return False
+    return not options.full_file or all(file.full_file.stored for file in there.files)
 
 
 def _describe(system: System, plan: _Plan, stored: StoredFiles) -> PushResult:

@@ -13,12 +13,16 @@ from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
 from akosha_snap.snapshot.assemble import assemble
 from akosha_snap.snapshot.decoding import pack_ids
-from akosha_snap.snapshot.placing import check_target, in_the_way, place
+from akosha_snap.snapshot.placing import check_target, place, refuse_taken
 from akosha_snap.snapshot.results import RestoredFile, RestoreResult
 from akosha_snap.snapshot.system import LATEST, System
 from akosha_snap.source import WAL_SUFFIX
 
 __all__ = ["restore_snapshot", "write_files"]
+
+
+_OPEN_FILES = 64
+"""Files assembled together; more would run into the system's limit (256 on macOS)."""
 
 
 def restore_snapshot(
@@ -42,11 +46,8 @@ def restore_snapshot(
     manifest = system.manifest(upload_id)
     files = _chosen(manifest, name, upload_id)
     check_target(to, files)
-    if not force and (taken := in_the_way(to, files)):
-        raise ConflictError(
-            f"{', '.join(path.name for path in taken)} already in {to}",
-            hint="choose another folder, or replace with --force",
-        )
+    if not force:
+        refuse_taken(to, files)
     try:
         to.mkdir(parents=True, exist_ok=True)
         restored = write_files(system, manifest, to, files, observer, overwrite=force)
@@ -55,7 +56,7 @@ def restore_snapshot(
     except OSError as error:
         raise AkoshaSnapError(
             f"cannot restore into {to}: {error.strerror or error}",
-            hint="nothing was put under its final name; free some space or choose another folder",
+            hint="no half a file was left there; free some space or choose another folder",
         ) from None
     return RestoreResult(
         upload_id=upload_id,
@@ -72,22 +73,21 @@ def write_files(
 ) -> list[RestoredFile]:
     """Assemble these files of a snapshot in the folder `to` and give them their names there."""
     chunk_list = system.chunk_list(manifest)
-    packs = pack_ids(chunk_list, bytes.fromhex(manifest.snapshot.chunk_list[-1].pack))
+    packs = pack_ids(chunk_list, manifest.snapshot.list_pack)
     names = {file.name for file in files}
+    wanted = [number for number, listed in enumerate(chunk_list.files) if listed.name in names]
     observer.phase("restore", total=sum(file.size for file in files))
+    finished: dict[str, Path] = {}
     with contextlib.ExitStack() as stack:
-        unfinished = {
-            number: stack.enter_context(temporary_file(to))
-            for number, listed in enumerate(chunk_list.files)
-            if listed.name in names
-        }
-        outputs = {number: output for number, (_, output) in unfinished.items()}
-        assemble(system, chunk_list, packs, outputs, to, observer)
-        for output in outputs.values():
-            output.flush()
-            os.fsync(output.fileno())
-            output.close()
-        finished = {chunk_list.files[number].name: path for number, (path, _) in unfinished.items()}
+        for start in range(0, len(wanted), _OPEN_FILES):
+            unfinished = {n: stack.enter_context(temporary_file(to)) for n in wanted[start : start + _OPEN_FILES]}
+            outputs = {number: output for number, (_, output) in unfinished.items()}
+            assemble(system, chunk_list, packs, outputs, to, observer)
+            for number, (path, output) in unfinished.items():
+                output.flush()
+                os.fsync(output.fileno())
+                output.close()
+                finished[chunk_list.files[number].name] = path
         place(finished, to, files, overwrite=overwrite)
     return [RestoredFile(file.name, str(to / file.name), file.size, file.blake3) for file in files]
 

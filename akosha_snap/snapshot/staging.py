@@ -43,9 +43,9 @@ def stage_files(paths: Iterable[Path], into: Path, *, in_child: bool) -> StagedF
                 hint="nothing was uploaded; a push needs as much free space there as the file has",
             ) from None
         files += staged.files
-        _check_names(files)
         bytes_read += staged.bytes_read
         warnings += staged.warnings
+    _check_names(files)
     return StagedFiles(files, bytes_read, warnings)
 
 
@@ -55,6 +55,14 @@ def _check_names(files: list[StagedFile]) -> None:
         if not is_file_name(file.name) or (file.kind == "duckdb" and "?" in file.name):
             # What follows a `?` DuckDB takes for options, and names the WAL after what stands before it.
             raise ConfigError(f"{file.name!r} cannot be the name of a snapshot's file", hint="rename it")
+    databases = {file.name for file in files if file.kind == "duckdb"}
+    for file in files:
+        for suffix in (source.WAL_SUFFIX, *source.CHECKPOINT_SUFFIXES):
+            if file.kind == "plain" and file.name.removesuffix(suffix) in databases:
+                raise ConfigError(
+                    f"DuckDB would take {file.name!r} for a log of {file.name.removesuffix(suffix)!r}",
+                    hint="push it as a different system, or rename it",
+                )
     for names in ([file.name for file in files], [bare_name(file.name) for file in files]):
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from akosha_snap.errors import AkoshaSnapError, DamageError
 from akosha_snap.events import Observer
-from akosha_snap.frames import Codec, Frame, content_hash, encode
-from akosha_snap.manifest import FrameLocation, encode_chunk_list
+from akosha_snap.frames import MAX_LIST_SIZE, MAX_POINTERS_SIZE, Codec, Frame, content_hash, encode
+from akosha_snap.manifest import FrameLocation, decode_chunk_list, encode_chunk_list
 from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.bases import Bases, compress
 from akosha_snap.snapshot.cutting import cut_file
@@ -64,9 +65,12 @@ def store_chunk_list(
     where it does not fit the pack at hand it is made again for a pack of its own. Returns where
     it is, after the lists it needs.
     """
-    base = previous if previous and len(previous.chain) < _LIST_DEPTH else None
+    base = previous
     while True:
         raw = encode_chunk_list(make_chunk_list(files, inventory, packer.ref))
+        _check_readable(raw)
+        if base and (len(base.chain) >= _LIST_DEPTH or base.needs + len(raw) > MAX_POINTERS_SIZE):
+            base = None
         codec, stored = encode(raw, [base.raw] if base else [])
         if packer.has_room(len(stored)):
             break
@@ -87,3 +91,19 @@ def store_chunk_list(
         bases=[len(chain) - 1] if chain else [],
     )
     return [*chain, location]
+
+
+def _check_readable(raw: bytes) -> None:
+    """What a reader would refuse is never committed. Raises AkoshaSnapError."""
+    if len(raw) > MAX_LIST_SIZE:
+        raise AkoshaSnapError(
+            f"the chunk list of this snapshot has {len(raw)} bytes, more than the {MAX_LIST_SIZE} a reader accepts",
+            hint="push some of the files as a different system",
+        )
+    try:
+        decode_chunk_list(raw, "the chunk list of this snapshot")
+    except DamageError as error:
+        raise AkoshaSnapError(
+            f"the snapshot could not be read back, so it was not made: {error.message}",
+            hint="run `akosha-snap verify all --level index`: an earlier snapshot may be damaged",
+        ) from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
-from akosha_snap.frames import MAX_LIST_SIZE, content_hash, decode
+from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
-from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, upload_time
+from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, is_upload_id
 from akosha_snap.manifest.keys import (
     SYSTEMS_PREFIX,
     format_key,
@@ -16,7 +17,7 @@ from akosha_snap.manifest.keys import (
     manifest_key,
     pack_key,
     system_marker,
-    upload_id_of,
+    upload_key,
 )
 from akosha_snap.stores import CountingStore, RetryingStore, Store, list_all
 
@@ -45,6 +46,13 @@ class System:
         self.meter = CountingStore(store)
         self.store = RetryingStore(self.meter)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Threads that still wait to try again end: nobody needs what they would bring."""
+        getattr(self.store, "abort", lambda: None)()
+
     @property
     def name(self) -> str:
         """For messages: which system on which store."""
@@ -70,8 +78,8 @@ class System:
 
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
-        found = [upload_id_of(info.key) for info in list_all(self.store, system_marker(self.id))]
-        return sorted((name for name in found if name and _is_ours(name)), reverse=True)
+        found = (upload_key(info.key) for info in list_all(self.store, system_marker(self.id)))
+        return sorted((named[1] for named in found if named and is_upload_id(named[1])), reverse=True)
 
     def resolve(self, upload_id: str) -> str:
         """The upload id itself, or the newest one for `latest`. Raises NothingThereError, ConfigError."""
@@ -147,17 +155,15 @@ class System:
     def _decode(self, frame: FrameLocation, stored: bytes, bases: list[bytes]) -> bytes:
         key = pack_key(self.id, bytes.fromhex(frame.pack))
         try:
-            raw = decode(frame.codec, stored, min(frame.raw_size, MAX_LIST_SIZE), bases)
+            return decode_chunk(bytes.fromhex(frame.hash), frame.codec, stored, frame.raw_size, bases)
         except DamageError as error:
             raise ListDamage(f"the chunk list in pack {key} cannot be read: {error.message}", key) from None
-        if content_hash(raw).hex() != frame.hash:
-            raise ListDamage(f"the chunk list in pack {key} is not the one its manifest names", key)
-        return raw
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
         page = self.store.list_page(SYSTEMS_PREFIX)
-        others = sorted({info.key.split("/")[1] for info in page.objects} - {self.id})
+        named = (upload_key(info.key) for info in page.objects)
+        others = sorted({found[0] for found in named if found} - {self.id})
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
         return "run `akosha-snap push` to make the first"
@@ -167,15 +173,7 @@ def check_chunk_list(raw: bytes, manifest: Manifest) -> ChunkList:
     """Parse a chunk list and compare it with its manifest. Raises DamageError, NewerFormatError."""
     where = f"the chunk list in pack {manifest.snapshot.chunk_list[-1].pack}"
     chunk_list = decode_chunk_list(raw, where)
-    listed = [(file.name, file.size, file.blake3.hex()) for file in chunk_list.files]
-    if listed != [(file.name, file.size, file.blake3) for file in manifest.snapshot.files]:
+    listed = [(file.name, file.size, file.blake3.hex(), len(file.frames)) for file in chunk_list.files]
+    if listed != [(file.name, file.size, file.blake3, file.chunks) for file in manifest.snapshot.files]:
         raise DamageError(f"{where} names other files than its manifest")
     return chunk_list
-
-
-def _is_ours(upload_id: str) -> bool:
-    try:
-        upload_time(upload_id)
-    except ValueError:
-        return False
-    return True

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 
-from akosha_snap.errors import ConfigError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, ConfigError, NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.snapshot.checks.data import check_data
 from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.checks.full_files import check_full_files
 from akosha_snap.snapshot.checks.index import check_index
-from akosha_snap.snapshot.checks.opening import check_full_files, check_opening
+from akosha_snap.snapshot.checks.opening import check_opening
 from akosha_snap.snapshot.checks.presence import check_presence
 from akosha_snap.snapshot.results import Level, VerifyResult
 from akosha_snap.snapshot.system import LATEST, System
@@ -34,14 +36,20 @@ def verify_snapshots(system: System, upload_id: str, level: Level, sample: float
     uploads = _uploads(system, upload_id)
     findings = Findings()
     observer.phase("verify")
-    check_presence(system, uploads, findings)
-    if depth >= LEVELS.index("index"):
-        check_index(system, findings)
-    if depth >= LEVELS.index("data"):
-        check_data(system, findings, sample, observer)
-        check_full_files(system, findings)
-    if depth >= LEVELS.index("open"):
-        check_opening(system, findings, observer)
+    try:
+        check_presence(system, uploads, findings)
+        if depth >= LEVELS.index("index"):
+            check_index(system, findings)
+        if depth >= LEVELS.index("data"):
+            check_data(system, findings, sample, observer)
+            check_full_files(system, findings)
+        if depth >= LEVELS.index("open"):
+            check_opening(system, findings, observer)
+    except OSError as error:
+        raise AkoshaSnapError(
+            f"cannot verify: {error.filename or tempfile.gettempdir()}: {error.strerror or error}",
+            hint="free some space in the temporary folder, or set TMPDIR to another",
+        ) from None
     return VerifyResult(
         ok=not findings.problems,
         level=level,

@@ -12,7 +12,7 @@ from akosha_snap.manifest.keys import (
     pack_key,
     packs_prefix,
     system_marker,
-    upload_id_of,
+    upload_key,
     upload_marker,
 )
 from akosha_snap.stores import check_key
@@ -37,7 +37,7 @@ def test_every_key_is_one_a_store_can_hold():
 
 def test_keys_are_read_back():
     assert pack_id_of(pack_key("mac", PACK)) == PACK
-    assert upload_id_of(manifest_key("mac", UPLOAD)) == UPLOAD
+    assert upload_key(manifest_key("mac", UPLOAD)) == ("mac", UPLOAD)
     assert pack_key("mac", PACK).startswith(packs_prefix("mac"))
 
 
@@ -57,4 +57,4 @@ def test_other_keys_are_no_packs(key):
      f"systems/mac/{UPLOAD}/manifest.json.bak", pack_key("mac", PACK)],
 )  # fmt: skip
 def test_other_keys_are_no_manifests(key):
-    assert upload_id_of(key) is None
+    assert upload_key(key) is None

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
-from akosha_snap.frames import content_hash, decode
+from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.checks.findings import Findings, Location, NeededFrame
 from akosha_snap.snapshot.fetch import Span, fetch
@@ -80,13 +80,12 @@ class _Reader:
 
     def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> None:
         try:
-            chunk = decode(frame.codec, stored, frame.raw_size, [self._chunk(base) for base in frame.bases])
+            bases = [self._chunk(base) for base in frame.bases]
+            chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
         except DamageError as error:
             self.damaged.setdefault(span.pack, {})[span.offset] = error.message
             return
-        if content_hash(chunk) != frame.hash:
-            self.damaged.setdefault(span.pack, {})[span.offset] = "its hash does not match"
-        elif (span.pack, span.offset) in self._is_base:
+        if (span.pack, span.offset) in self._is_base:
             self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
             self._spill.write(chunk)
 

@@ -32,11 +32,6 @@ class Opened(NamedTuple):
     manifest: Manifest
     pack_sizes: dict[bytes, int]
 
-    @staticmethod
-    def own_pack(manifest: Manifest) -> bytes:
-        """The pack that holds the snapshot's chunk list."""
-        return bytes.fromhex(manifest.snapshot.chunk_list[-1].pack)
-
 
 class Findings:
     """Collects problems, and the frames that the checked snapshots need."""
@@ -66,7 +61,7 @@ class Findings:
 
     def add_snapshot(self, upload_id: str, manifest: Manifest, chunk_list: ChunkList) -> None:
         """A snapshot could be read: remember what it needs."""
-        own = Opened.own_pack(manifest)
+        own = manifest.snapshot.list_pack
         packs = pack_ids(chunk_list, own)
         pointers = manifest.snapshot.chunk_list
         sizes = {bytes.fromhex(frame.pack): frame.pack_size for frame in pointers}
@@ -77,13 +72,15 @@ class Findings:
             frame = NeededFrame(
                 chunk_list.hash(i), chunk_list.stored_sizes[i], chunk_list.raw_sizes[i], chunk_list.codecs[i], bases
             )
-            self._need(packs[chunk_list.pack[i]], chunk_list.offsets[i], frame)
+            self._need(upload_id, packs[chunk_list.pack[i]], chunk_list.offsets[i], frame)
         for pointer in pointers:
             bases = tuple((bytes.fromhex(pointers[b].pack), pointers[b].offset) for b in pointer.bases)
             listed = NeededFrame(
                 bytes.fromhex(pointer.hash), pointer.stored_size, pointer.raw_size, pointer.codec, bases
             )
-            self._need(bytes.fromhex(pointer.pack), pointer.offset, listed)
+            self._need(upload_id, bytes.fromhex(pointer.pack), pointer.offset, listed)
 
-    def _need(self, pack_id: bytes, offset: int, frame: NeededFrame) -> None:
-        self.frames.setdefault(pack_id, {}).setdefault(offset, frame)
+    def _need(self, upload_id: str, pack_id: bytes, offset: int, frame: NeededFrame) -> None:
+        if self.frames.setdefault(pack_id, {}).setdefault(offset, frame) != frame:
+            detail = f"it describes the frame at byte {offset} of pack {pack_id.hex()} otherwise than another snapshot"
+            self.problem("frames_disagree", upload_id, [upload_id], detail)

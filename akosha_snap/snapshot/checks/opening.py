@@ -5,8 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from blake3 import blake3
-
 from akosha_snap import source
 from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
@@ -16,9 +14,7 @@ from akosha_snap.snapshot.records import count_databases
 from akosha_snap.snapshot.restore import write_files
 from akosha_snap.snapshot.system import System
 
-__all__ = ["check_full_files", "check_opening"]
-
-_READ = 8 * 1024 * 1024
+__all__ = ["check_opening"]
 
 
 def check_opening(system: System, findings: Findings, observer: Observer) -> None:
@@ -46,20 +42,3 @@ def _open(system: System, snapshot: Opened, folder: Path, findings: Findings, ke
     named = snapshot.manifest.snapshot.counts
     if named.counted and named != counts:
         findings.problem("counts_differ", key, [snapshot.upload_id], f"DuckDB finds {counts}, the manifest {named}")
-
-
-def check_full_files(system: System, findings: Findings) -> None:
-    """Hash every whole file that was stored beside its manifest (level `data`)."""
-    seen = {problem.object for problem in findings.problems}
-    for snapshot in findings.opened:
-        for file in snapshot.manifest.snapshot.files:
-            pointer = file.full_file
-            if not pointer.stored or pointer.uri in seen:
-                continue
-            hasher, position = blake3(), 0
-            while position < pointer.size and (data := system.store.get(pointer.uri, start=position, length=_READ)):
-                hasher.update(data)
-                position += len(data)
-            if hasher.hexdigest() != pointer.blake3:
-                detail = "its bytes do not hash to what the manifest names"
-                findings.problem("full_file_damaged", pointer.uri, [snapshot.upload_id], detail)

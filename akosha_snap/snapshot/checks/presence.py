@@ -47,7 +47,7 @@ def _open(system: System, upload_id: str, findings: Findings) -> None:
     try:
         chunk_list = system.chunk_list(manifest)
     except DamageError as error:
-        own_pack = pack_key(system.id, bytes.fromhex(manifest.snapshot.chunk_list[-1].pack))
+        own_pack = pack_key(system.id, manifest.snapshot.list_pack)
         key = error.key if isinstance(error, ListDamage) else own_pack
         findings.problem("chunk_list_damaged", key, [upload_id], error.message)
         return
