@@ -96,5 +96,6 @@ def _lines(result: PushResult, label: str) -> list[str]:
     if result.dry_run:
         end = f"dry run: nothing was stored; a push would cost {cost.replace(' sent', '')} ({label})"
     else:
-        end = f"snapshot {result.upload_id} saved in {seconds(result.duration_seconds)}, {cost} ({label})"
+        first = "first " if result.is_first else ""
+        end = f"{first}snapshot {result.upload_id} saved in {seconds(result.duration_seconds)}, {cost} ({label})"
     return [*columns(rows, "<><"), end]

@@ -25,7 +25,7 @@ from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name
 from akosha_snap.manifest.keys import format_key, full_file_key, manifest_key, system_marker, upload_marker
 from akosha_snap.manifest.store_format import FORMAT
-from akosha_snap.snapshot.listing import ChunkedFile
+from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.system import System
 from akosha_snap.source import StagedFile
 from akosha_snap.stores import put_file

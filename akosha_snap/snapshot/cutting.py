@@ -13,8 +13,8 @@ from akosha_snap.chunking import Grid, chunks
 from akosha_snap.events import Observer
 from akosha_snap.frames import content_hash
 from akosha_snap.snapshot.bases import AtHand, Bases
+from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.inventory import Inventory
-from akosha_snap.snapshot.listing import ChunkedFile
 from akosha_snap.source import StagedFile
 
 __all__ = ["CutFile", "cut_file"]

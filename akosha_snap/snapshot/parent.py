@@ -7,10 +7,10 @@ from typing import NamedTuple
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.keys import pack_id_of, packs_prefix
+from akosha_snap.snapshot.chunk_listing import ListBase
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
-from akosha_snap.snapshot.listing import ListBase
 from akosha_snap.snapshot.system import System, check_chunk_list
 from akosha_snap.stores import list_all
 

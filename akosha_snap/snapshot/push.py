@@ -142,6 +142,7 @@ def _describe(system: System, plan: _Plan, stored: StoredFiles) -> PushResult:
     return PushResult(
         system_id=system.id,
         store=system.store.url,
+        is_first=plan.parent.newest is None,
         files=[
             PushedFile(file.name, file.size, len(file.chunks), new)
             for file, new in zip(stored.files, stored.new, strict=True)

@@ -42,7 +42,7 @@ class PushResult(msgspec.Struct, frozen=True, kw_only=True):
     `bytes_read` came from the live files; `bytes_transferred` is what was uploaded and
     `bytes_received` what was downloaded (object bodies, every attempt); `requests`
     counts every request to the store. In a dry run nothing was sent and these say
-    what would have been.
+    what would have been. `is_first`: the store had no snapshot of this system before.
     """
 
     method: Literal["cloud", "http"] = "cloud"
@@ -50,6 +50,7 @@ class PushResult(msgspec.Struct, frozen=True, kw_only=True):
     upload_id: str | None = None
     unchanged: bool = False
     dry_run: bool = False
+    is_first: bool = False
     system_id: str = ""
     store: str = ""
     files: list[PushedFile] = []

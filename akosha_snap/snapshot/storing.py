@@ -12,9 +12,9 @@ from akosha_snap.frames import MAX_LIST_SIZE, MAX_POINTERS_SIZE, Codec, Frame, c
 from akosha_snap.manifest import FrameLocation, decode_chunk_list, encode_chunk_list
 from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.bases import Bases, compress
+from akosha_snap.snapshot.chunk_listing import ChunkedFile, ListBase, make_chunk_list
 from akosha_snap.snapshot.cutting import cut_file
 from akosha_snap.snapshot.inventory import Inventory
-from akosha_snap.snapshot.listing import ChunkedFile, ListBase, make_chunk_list
 from akosha_snap.snapshot.packer import Packer
 from akosha_snap.source import StagedFile
 
