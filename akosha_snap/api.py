@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
+from akosha_snap.errors import ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.snapshot.catalog import list_snapshots, show_snapshot
 from akosha_snap.snapshot.push import PushOptions, push_files
@@ -55,6 +56,8 @@ def push(
     Raises ConfigError, SourceError, DamageError, BusyError, ConflictError,
     NewerFormatError or a StoreError; then no snapshot was made and none was harmed.
     """
+    if isinstance(files, str | bytes | PathLike):
+        raise ConfigError(f"files is {files!r}, one path", hint="pass a list of paths")
     opened = _open(store)
     options = PushOptions(full_file, dry_run, stage_in_child, Path(state_dir) if state_dir is not None else None)
     with System(DryRunStore(opened) if dry_run else opened, system_id) as system:

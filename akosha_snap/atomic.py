@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from akosha_snap.errors import BusyError
+
 __all__ = ["TEMPORARY_PREFIX", "fsync_directory", "publish", "temporary_file"]
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names of unfinished files start with this; listings leave them out."""
+
+_LOCK_NAME = f"{TEMPORARY_PREFIX}lock"
+"""Taken where there are no hard links. It stays: removed, two processes could hold a lock on two of them."""
+
+_LOCK_TIMEOUT = 30.0
+"""Seconds; the lock is held for one rename."""
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+_NO_FOLDER_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
+"""What SMB and FUSE mounts were seen to answer to an fsync of a folder; those of a full or failing disk are not here."""
 
 
 @contextlib.contextmanager
 def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A new file in `directory`, open for reading and writing, readable by its owner alone.
 
-    It is removed on leaving the block unless it was published (renamed away) by then.
+    It is removed on leaving the block unless it was published (renamed away) by then. The block
+    may close it, and must before it publishes it: Windows renames no open file.
     """
     path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -35,9 +49,11 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
 def publish(path: Path, final: Path, *, overwrite: bool) -> None:
     """Give the finished file at `path` its `final` name, in one step, durably.
 
-    The caller has flushed and fsynced the file. Without `overwrite`, raises
-    FileExistsError where something already has that name: of two processes that
-    try at once exactly one succeeds.
+    The caller has flushed, fsynced and closed the file. Without `overwrite`, raises
+    FileExistsError where something already has that name: of two processes that try at once
+    exactly one succeeds. Where there are no hard links that takes a lock, `.tmp-lock` beside
+    it, which stays; raises BusyError where another process does not give it up. Where there
+    are no locks either, `final` is an empty file for a moment, and after a crash in that.
     """
     if overwrite:
         path.replace(final)
@@ -54,22 +70,57 @@ def _link(path: Path, final: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # no hard links on this filesystem (exFAT, some network mounts)
-        from filelock import FileLock
-
-        with FileLock(final.with_name(f"{TEMPORARY_PREFIX}lock")):
-            if os.path.lexists(final):
-                raise FileExistsError(f"{final} exists") from None
-            path.rename(final)
+        _rename_under_lock(path, final)
     else:
         path.unlink()
 
 
+def _rename_under_lock(path: Path, final: Path) -> None:
+    import filelock
+
+    lock = filelock.FileLock(final.with_name(_LOCK_NAME), timeout=_LOCK_TIMEOUT, mode=0o600)
+    try:
+        lock.acquire()
+    except filelock.Timeout:  # an OSError too
+        raise BusyError(
+            f"{lock.lock_file} was not free for {_LOCK_TIMEOUT:.0f} s",
+            hint="run it again; if nothing else is at work there, remove that file",
+        ) from None
+    except NotImplementedError:  # filelock 3's word for a filesystem without flock
+        _rename_over_claim(path, final)
+        return
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _rename_over_claim(path, final)
+        return
+    try:
+        if os.path.lexists(final):
+            raise FileExistsError(f"{final} exists")
+        path.rename(final)
+    finally:
+        lock.release()
+
+
+def _rename_over_claim(path: Path, final: Path) -> None:
+    """Claim the name with an empty file, which one process alone can make, then put ours over it."""
+    os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        path.replace(final)
+    except BaseException:
+        final.unlink(missing_ok=True)
+        raise
+
+
 def fsync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable (a no-op on Windows, which has no such call)."""
+    """Make the names in `directory` durable, where the filesystem can (Windows and some mounts cannot)."""
     if os.name == "nt":
         return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FSYNC:
+            raise
     finally:
         os.close(descriptor)

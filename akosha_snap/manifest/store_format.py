@@ -13,6 +13,9 @@ FORMAT = 1
 """The format this package reads and writes."""
 
 
+_REMOVE = "remove that object: the next push writes it again"
+
+
 class StoreFormat(msgspec.Struct, frozen=True):
     """Created with the first snapshot, never changed. Readers need `format` alone; the rest tells writers."""
 
@@ -31,10 +34,12 @@ def decode_format(data: bytes, where: str) -> StoreFormat:
     """Parse format.json. Raises NewerFormatError for a later format, DamageError for what does not parse."""
     try:
         check_format(msgspec.json.decode(data, type=_AnyFormat).format, where)
-        return msgspec.json.decode(data, type=StoreFormat)
+        value = msgspec.json.decode(data, type=StoreFormat)
     except (msgspec.DecodeError, RecursionError) as error:
-        hint = "remove that object: the next push writes it again"
-        raise DamageError(f"{where} does not parse: {error}", hint=hint) from None
+        raise DamageError(f"{where} does not parse: {error}", hint=_REMOVE) from None
+    if value != StoreFormat():
+        raise DamageError(f"{where} names other parameters than those of format {FORMAT}", hint=_REMOVE)
+    return value
 
 
 def check_format(version: int, where: str) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from akosha_snap.errors import ConfigError, ConflictError, ObjectExists
+from akosha_snap.errors import ConfigError, ConflictError, ObjectExists, ObjectNotFound
 from akosha_snap.manifest import (
     Cost,
     Counts,
@@ -31,7 +31,15 @@ from akosha_snap.source import StagedFile
 from akosha_snap.stores import put_file
 from akosha_snap.version import __version__
 
-__all__ = ["commit_manifest", "file_entries", "make_manifest", "markers", "store_format", "store_full_files"]
+__all__ = [
+    "commit_manifest",
+    "file_entries",
+    "has_full_files",
+    "make_manifest",
+    "markers",
+    "store_format",
+    "store_full_files",
+]
 
 _MAX_CONVERSATIONS = 1_000_000
 _MAX_TOTAL_SIZE = 100_000_000_000
@@ -66,6 +74,16 @@ def store_full_files(system: System, staged: Sequence[StagedFile], entries: Sequ
     for file, entry in zip(staged, entries, strict=True):
         put_file(system.store, entry.full_file.uri, Path(file.path))
     return [entry.full_file.uri for entry in entries]
+
+
+def has_full_files(system: System, entries: Sequence[FileEntry]) -> bool:
+    """Whether each whole file is in the store with its size."""
+    try:
+        return all(
+            entry.full_file.stored and system.store.head(entry.full_file.uri).size == entry.size for entry in entries
+        )
+    except ObjectNotFound:
+        return False
 
 
 def store_format(system: System) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from akosha_snap.errors import DamageError
+from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames import TRAILER_SIZE, Footer, read_footer, read_trailer
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.system import System
@@ -22,7 +22,10 @@ def fetch_footer(system: System, pack_id: bytes, size: int) -> Footer:
     if size < TRAILER_SIZE:
         raise DamageError(f"{key} is too short to be a pack")
     tail = system.store.get(key, start=max(0, size - _GUESS), length=min(size, _GUESS))
-    needed = read_trailer(tail[-TRAILER_SIZE:]) + TRAILER_SIZE
-    if needed > len(tail) and needed <= size:
-        tail = system.store.get(key, start=size - needed, length=needed)
-    return read_footer(tail, size)
+    try:
+        needed = read_trailer(tail[-TRAILER_SIZE:]) + TRAILER_SIZE
+        if needed > len(tail) and needed <= size:
+            tail = system.store.get(key, start=size - needed, length=needed)
+        return read_footer(tail, size)
+    except NewerFormatError as error:
+        raise NewerFormatError(f"{key}: {error.message}", hint=error.hint) from None

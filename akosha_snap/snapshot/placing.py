@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from akosha_snap.atomic import fsync_directory, publish
+from akosha_snap.atomic import TEMPORARY_PREFIX, fsync_directory, publish
 from akosha_snap.errors import ConfigError, ConflictError
 from akosha_snap.manifest import FileEntry
 from akosha_snap.source import CHECKPOINT_SUFFIXES, WAL_SUFFIX
@@ -52,30 +54,34 @@ def place(finished: Mapping[str, Path], to: Path, files: Iterable[FileEntry], *,
 
     Whatever moment the machine stops at: a log from before is gone before the database
     comes, and a database is not there yet while only its new log is. Where a file cannot
-    be placed, those of this call are taken back: a log beside somebody else's database
-    would be replayed into it.
+    be placed, those of this call are taken back (a log beside somebody else's database
+    would be replayed into it) and what was put aside for them is put back.
     """
     logs = {file.name for file in files if file.kind == "wal"}
-    if overwrite:
-        _remove_stale(to, files, finished, logs)
-    else:
+    if not overwrite:
         refuse_taken(to, files)  # again: the download took its time
+    aside: dict[Path, Path] = {}
     placed: list[Path] = []
     try:
+        for path in _stale(to, files, finished, logs) if overwrite else []:
+            aside[path] = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+            path.rename(aside[path])
+        fsync_directory(to)
         for name in sorted(finished, key=lambda name: name not in logs):
             publish(finished[name], to / name, overwrite=overwrite)
             placed.append(to / name)
     except BaseException:
         for path in placed:
             path.unlink(missing_ok=True)
+        for path, kept in aside.items():
+            with contextlib.suppress(FileNotFoundError):
+                kept.rename(path)
         raise
+    for kept in aside.values():
+        kept.unlink()
 
 
-def _remove_stale(to: Path, files: Iterable[FileEntry], finished: Mapping[str, Path], logs: set[str]) -> None:
-    """Remove logs of another time, and databases whose new log comes before they do."""
+def _stale(to: Path, files: Iterable[FileEntry], finished: Mapping[str, Path], logs: set[str]) -> list[Path]:
+    """Logs of another time, and databases whose new log comes before they do."""
     logged = {name.removesuffix(WAL_SUFFIX) for name in logs}
-    stale = [path for path in in_the_way(to, files) if path.name not in finished or path.name in logs | logged]
-    for path in stale:
-        path.unlink()
-    if stale:
-        fsync_directory(to)
+    return [path for path in in_the_way(to, files) if path.name not in finished or path.name in logs | logged]

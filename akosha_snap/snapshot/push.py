@@ -20,6 +20,7 @@ from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.commit import (
     commit_manifest,
     file_entries,
+    has_full_files,
     make_manifest,
     markers,
     store_format,
@@ -100,7 +101,7 @@ def _run(
         stored = store_files(plan.staged.files, parent.inventory, bases, packer, observer)
         root = snapshot_root((file.name, file.size, file.blake3) for file in stored.files)
         result = _describe(system, plan, stored)
-        if _is_unchanged(parent, root, stored, options):
+        if _is_unchanged(system, parent, root, stored, options):
             return msgspec.structs.replace(result, unchanged=True, upload_id=parent.upload_id)
         upload_id = make_upload_id(root, now, parent.newest)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
@@ -128,14 +129,14 @@ def _run(
     )
 
 
-def _is_unchanged(parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
+def _is_unchanged(system: System, parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
     """Whether the newest snapshot is this very one already, whole and in the form asked for."""
     if parent.manifest is None or parent.list_base is None or parent.upload_id != parent.newest or any(stored.new):
         return False
     there = parent.manifest.snapshot
     if there.root != root.hex():
         return False
-    return not options.full_file or all(file.full_file.stored for file in there.files)
+    return not options.full_file or has_full_files(system, there.files)
 
 
 def _describe(system: System, plan: _Plan, stored: StoredFiles) -> PushResult:

@@ -54,7 +54,8 @@ def _check_names(files: list[StagedFile]) -> None:
     for file in files:
         if not is_file_name(file.name) or (file.kind == "duckdb" and "?" in file.name):
             # What follows a `?` DuckDB takes for options, and names the WAL after what stands before it.
-            raise ConfigError(f"{file.name!r} cannot be the name of a snapshot's file", hint="rename it")
+            why = " (DuckDB takes what follows a ? for options)" if file.kind == "duckdb" else ""
+            raise ConfigError(f"{file.name!r} cannot be the name of a snapshot's file{why}", hint="rename it")
     databases = {file.name for file in files if file.kind == "duckdb"}
     for file in files:
         for suffix in (source.WAL_SUFFIX, *source.CHECKPOINT_SUFFIXES):

@@ -176,4 +176,9 @@ def check_chunk_list(raw: bytes, manifest: Manifest) -> ChunkList:
     listed = [(file.name, file.size, file.blake3.hex(), len(file.frames)) for file in chunk_list.files]
     if listed != [(file.name, file.size, file.blake3, file.chunks) for file in manifest.snapshot.files]:
         raise DamageError(f"{where} names other files than its manifest")
+    own = len(chunk_list.packs) - 1
+    size = manifest.snapshot.chunk_list[-1].pack_size
+    for i in range(len(chunk_list)):
+        if chunk_list.pack[i] == own and chunk_list.offsets[i] + chunk_list.stored_sizes[i] > size:
+            raise DamageError(f"{where} names a frame beyond the end of its pack")
     return chunk_list

@@ -85,11 +85,11 @@ class MultipartStore(Protocol):
         """Store part `number` (from 1, in order, again if need be); returns the part's tag."""
         ...
 
-    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
-        """Join the parts into the object. Raises ObjectExists as `put` does.
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
+        """Join the parts into the object, in place of one that is there.
 
-        Not every server decides a race here as exactly as it does for `put` (SeaweedFS 4.48
-        lets several win), so nothing that must be unique is created in parts.
+        There is no `if_absent` here: not every server decides that race as exactly as it does for
+        `put` (SeaweedFS 4.48 lets several win), so nothing that must be unique is created in parts.
         """
         ...
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from akosha_snap.atomic import TEMPORARY_PREFIX, fsync_directory, publish, temporary_file
-from akosha_snap.errors import ObjectExists, ObjectNotFound, StoreNotCreated
+from akosha_snap.errors import ObjectExists, ObjectNotFound, StoreError, StoreNotCreated
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
 from akosha_snap.stores.directory_errors import translate
+from akosha_snap.stores.hints import EXISTS, MISSING, UPLOAD_GONE
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
 
 __all__ = ["DirectoryStore"]
@@ -47,8 +50,10 @@ class DirectoryStore:
             if key.endswith("/"):
                 self._stat_folder(path)
                 return b""
-            with path.open("rb") as file:
-                left = max(0, os.fstat(file.fileno()).st_size - start)
+            with _open_regular(path) as file:
+                left = os.fstat(file.fileno()).st_size - start
+                if left <= 0:  # a start beyond what any file can have cannot even be sought
+                    return b""
                 file.seek(start)
                 return file.read(left if length is None else min(left, length))
 
@@ -59,9 +64,9 @@ class DirectoryStore:
             if key.endswith("/"):
                 self._stat_folder(path)
                 return ObjectInfo(key, 0)
-            if path.is_dir():
-                raise IsADirectoryError
-            return ObjectInfo(key, path.stat().st_size)
+            status = path.stat()
+            _refuse_irregular(path, status)
+            return ObjectInfo(key, status.st_size)
 
     def put(self, key: str, data: Buffer, *, if_absent: bool = False) -> None:
         """See Store. A marker has no bytes, and is there as soon as an object below it is."""
@@ -79,6 +84,7 @@ class DirectoryStore:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+                file.close()  # Windows renames no open file
                 publish(temporary, path, overwrite=not if_absent)
 
     def list_page(self, prefix: str, *, token: str | None = None) -> Page:  # noqa: ARG002 - one page is all
@@ -116,7 +122,7 @@ class DirectoryStore:
             ends.append(file.tell())
         return f"part-{number}"
 
-    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
         """See MultipartStore."""
         path = self._path(key)
         ends = self._ends(key, upload)
@@ -127,7 +133,7 @@ class DirectoryStore:
             with temporary.open("r+b") as file:
                 file.truncate(ends[-1])
                 os.fsync(file.fileno())
-            publish(temporary, path, overwrite=not if_absent)
+            publish(temporary, path, overwrite=True)
         with self._lock:
             del self._uploads[upload]
 
@@ -185,7 +191,7 @@ class DirectoryStore:
     def _ends(self, key: str, upload: str) -> list[int]:
         with self._lock:
             if upload not in self._uploads:
-                raise ObjectNotFound(f"no upload {upload} of {key} in {self.url}")
+                raise ObjectNotFound(f"no upload {upload} of {key} in {self.url}", hint=UPLOAD_GONE)
             return self._uploads[upload]
 
     @contextlib.contextmanager
@@ -195,7 +201,7 @@ class DirectoryStore:
             yield
         except OSError as error:
             if isinstance(error, FileExistsError) and doing == "write":
-                raise ObjectExists(f"{path} already exists") from None
+                raise ObjectExists(f"{path} already exists", hint=EXISTS) from None
             if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
                 if self._root.exists() and not self._root.is_dir():
                     path = self._root  # it is the store's own path that names a file
@@ -205,10 +211,29 @@ class DirectoryStore:
 
     def _absent(self, path: Path) -> StoreNotCreated | ObjectNotFound:
         if self._root.exists():
-            return ObjectNotFound(f"no object {path}")
+            return ObjectNotFound(f"no object {path}", hint=MISSING)
         return StoreNotCreated(
             f"no store at {self._root}",
             hint="check the path, and that its drive is mounted; a push creates the store",
+        )
+
+
+@contextlib.contextmanager
+def _open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file, never waiting (on a fifo without a writer) and never touching a device."""
+    _refuse_irregular(path, path.stat())
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_irregular(path, os.fstat(descriptor))  # it may have become another since
+        yield file
+
+
+def _refuse_irregular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(
+            f"cannot read {path}: it is not a regular file", hint="move it away: a store holds files and folders only"
         )
 
 

@@ -29,14 +29,7 @@ class DryRunStore(Layer):
         """Store nothing."""
         return f"dry-run-{number}"
 
-    def finish_multipart(
-        self,
-        key: str,
-        upload: str,
-        tags: list[str],
-        *,
-        if_absent: bool = False,
-    ) -> None:
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
         """Join nothing."""
 
     def abort_multipart(self, key: str, upload: str) -> None:

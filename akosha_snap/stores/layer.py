@@ -61,10 +61,10 @@ class Layer:
         inner = _multipart_or_raise(self.inner)
         return self._request("put_part", lambda: inner.put_part(key, upload, number, data), sent=_size(data))
 
-    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
         """See MultipartStore."""
         inner = _multipart_or_raise(self.inner)
-        self._request("finish_multipart", lambda: inner.finish_multipart(key, upload, tags, if_absent=if_absent))
+        self._request("finish_multipart", lambda: inner.finish_multipart(key, upload, tags))
 
     def abort_multipart(self, key: str, upload: str) -> None:
         """See MultipartStore."""

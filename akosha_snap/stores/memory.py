@@ -8,13 +8,17 @@ import threading
 
 from akosha_snap.errors import ObjectExists, ObjectNotFound
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.hints import EXISTS, MISSING, UPLOAD_GONE
 from akosha_snap.stores.keys import check_key, check_prefix, check_range
 
 __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Objects in a dict; thread-safe. Lists `page_size` keys at a time (1,000, as S3 does)."""
+    """Objects in a dict; thread-safe. Lists `page_size` keys at a time (1,000, as S3 does).
+
+    No URL opens one: what a command saved there would be gone with its process. `url` is for messages.
+    """
 
     url = "memory://"
 
@@ -42,7 +46,9 @@ class MemoryStore:
         """See Store."""
         check_key(key)
         with self._lock:
-            self._create(key, bytes(data), if_absent=if_absent)
+            if if_absent and key in self._objects:
+                raise ObjectExists(f"{key} already exists in {self.url}", hint=EXISTS)
+            self._objects[key] = bytes(data)
 
     def list_page(self, prefix: str, *, token: str | None = None) -> Page:
         """See Store. The token is the last key of the page before."""
@@ -68,13 +74,13 @@ class MemoryStore:
             self._parts(key, upload)[number] = bytes(data)
         return f"part-{number}"
 
-    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
         """See MultipartStore."""
         with self._lock:
             parts = self._parts(key, upload)
             if tags != [f"part-{number}" for number in sorted(parts)]:
                 raise ValueError(f"tags {tags} are not those of the parts {sorted(parts)}")
-            self._create(key, b"".join(parts[number] for number in sorted(parts)), if_absent=if_absent)
+            self._objects[key] = b"".join(parts[number] for number in sorted(parts))
             del self._uploads[upload]
 
     def abort_multipart(self, key: str, upload: str) -> None:  # noqa: ARG002 - the protocol's
@@ -91,15 +97,10 @@ class MemoryStore:
         check_key(key)
         with self._lock:
             if key not in self._objects:
-                raise ObjectNotFound(f"no object {key} in {self.url}")
+                raise ObjectNotFound(f"no object {key} in {self.url}", hint=MISSING)
             return self._objects[key]
-
-    def _create(self, key: str, data: bytes, *, if_absent: bool) -> None:
-        if if_absent and key in self._objects:
-            raise ObjectExists(f"{key} already exists in {self.url}")
-        self._objects[key] = data
 
     def _parts(self, key: str, upload: str) -> dict[int, bytes]:
         if upload not in self._uploads:
-            raise ObjectNotFound(f"no upload {upload} of {key} in {self.url}")
+            raise ObjectNotFound(f"no upload {upload} of {key} in {self.url}", hint=UPLOAD_GONE)
         return self._uploads[upload]

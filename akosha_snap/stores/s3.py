@@ -72,7 +72,7 @@ class S3Store:
         """See Store. A missing bucket cannot be told from a missing object here."""
         with self._errors("read", key):
             answer = self._client.head_object(**self._object(key))
-            return ObjectInfo(key, answer["ContentLength"])
+            return ObjectInfo(key, _field(answer, "ContentLength"))
 
     def put(self, key: str, data: Buffer, *, if_absent: bool = False) -> None:
         """See Store. Up to 5 GiB; `transfer.put_file` takes what is larger."""
@@ -81,8 +81,6 @@ class S3Store:
 
     def list_page(self, prefix: str, *, token: str | None = None) -> Page:
         """See Store. Objects whose key no store could hold are left out: nobody could read them here."""
-        from botocore.parsers import ResponseParserError
-
         check_prefix(prefix)
         with self._errors("list", prefix):
             answer = self._client.list_objects_v2(
@@ -91,36 +89,33 @@ class S3Store:
                 MaxKeys=self._options.page_size,
                 **({"ContinuationToken": token} if token else {}),
             )
-            if "IsTruncated" not in answer:  # a proxy's welcome page must not pass for an empty store
-                raise ResponseParserError
+            more = _field(answer, "IsTruncated")
             found = [
-                ObjectInfo(item["Key"].removeprefix(self._prefix), item["Size"]) for item in answer.get("Contents", [])
+                ObjectInfo(_field(item, "Key").removeprefix(self._prefix), _field(item, "Size"))
+                for item in answer.get("Contents", [])
             ]
             objects = [info for info in found if is_key(info.key) and not info.key.endswith("/")]
-            return Page(objects, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
+            return Page(objects, _field(answer, "NextContinuationToken") if more else None)
 
     def start_multipart(self, key: str) -> str:
         """See MultipartStore."""
         with self._errors("write", key):
-            upload: str = self._client.create_multipart_upload(**self._object(key))["UploadId"]
+            upload: str = _field(self._client.create_multipart_upload(**self._object(key)), "UploadId")
             return upload
 
     def put_part(self, key: str, upload: str, number: int, data: Buffer) -> str:
         """See MultipartStore."""
         with self._errors("write", key):
             answer = self._client.upload_part(**self._object(key), UploadId=upload, PartNumber=number, **_body(data))
-            tag: str = answer["ETag"]
+            tag: str = _field(answer, "ETag")
             return tag
 
-    def finish_multipart(self, key: str, upload: str, tags: list[str], *, if_absent: bool = False) -> None:
+    def finish_multipart(self, key: str, upload: str, tags: list[str]) -> None:
         """See MultipartStore."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, start=1)]
-        with self._errors("write", key, conditional=if_absent):
+        with self._errors("write", key):
             self._client.complete_multipart_upload(
-                **self._object(key),
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-                **_condition(if_absent),
+                **self._object(key), UploadId=upload, MultipartUpload={"Parts": parts}
             )
 
     def abort_multipart(self, key: str, upload: str) -> None:
@@ -158,6 +153,15 @@ class S3Store:
             ours = translate(error, what, conditional=conditional)
             # what boto3 says of credentials may quote them
             raise ours from (None if isinstance(ours, CredentialsError) else error)
+
+
+def _field(answer: dict[str, Any], name: str) -> Any:
+    """What every S3 server says; where it is not said, a proxy's page must not pass for an answer."""
+    from botocore.parsers import ResponseParserError
+
+    if answer.get(name, "") == "":
+        raise ResponseParserError(f"no {name}")
+    return answer[name]
 
 
 def _body(data: Buffer) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from akosha_snap.errors import (
     StoreNotFound,
     TransientStoreError,
 )
+from akosha_snap.stores.hints import EXISTS, MISSING, UPLOAD_GONE
 from akosha_snap.stores.masking import masked
 
 __all__ = ["is_beyond_end", "translate"]
@@ -107,9 +108,10 @@ def _from_answer(answer: dict[str, Any], failed: str, conditional: bool) -> Stor
             hint="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what they may do",
         )
     if status == 412:
-        return ObjectExists(f"{failed}: it already exists")
+        return ObjectExists(f"{failed}: it already exists", hint=EXISTS)
     if status == 404:
-        return ObjectNotFound(f"{failed}: it does not exist")
+        hint = UPLOAD_GONE if code == "NoSuchUpload" else MISSING
+        return ObjectNotFound(f"{failed}: it does not exist", hint=hint)
     if status == 501 or (conditional and status in {400, 405} and code in _NO_CONDITION):
         lacking = "conditional create (If-None-Match)" if conditional else "this request"
         return CapabilityError(
@@ -162,4 +164,5 @@ def _line(text: str) -> str:
 
 def _retry_after(answer: dict[str, Any]) -> float | None:
     value = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
-    return float(value) if value.isdigit() else None  # the other form, a date, is not seen in practice
+    # the other form, a date, is not seen in practice; isdigit takes "²", isdecimal alone other scripts
+    return float(value) if value.isascii() and value.isdecimal() else None

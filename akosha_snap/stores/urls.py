@@ -12,7 +12,6 @@ from akosha_snap.stores.base import Store
 from akosha_snap.stores.directory import DirectoryStore
 from akosha_snap.stores.keys import is_key
 from akosha_snap.stores.masking import masked
-from akosha_snap.stores.memory import MemoryStore
 from akosha_snap.stores.s3 import S3Store
 from akosha_snap.stores.s3_client import S3Options
 
@@ -58,10 +57,6 @@ def open_store(url: str, *, endpoint: str | None = None, region: str | None = No
             return _file(url, parts)
         case "s3":
             return _s3(url, parts, endpoint, region)
-        case "memory" if url.lower() == "memory://":
-            return MemoryStore()
-        case "memory":
-            raise _refusal(url, "memory:// takes nothing after it")
         case other:
             raise _refusal(url, f"{other}:// is not supported")
 

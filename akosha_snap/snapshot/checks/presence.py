@@ -19,6 +19,7 @@ def check_presence(system: System, uploads: list[str], findings: Findings) -> No
     _check_format(system, uploads, findings)
     for upload_id in uploads:
         _open(system, upload_id, findings)
+    _check_parents(uploads, findings)
     _check_packs(system, findings)
     _check_full_files(system, findings)
 
@@ -52,6 +53,15 @@ def _open(system: System, upload_id: str, findings: Findings) -> None:
         findings.problem("chunk_list_damaged", key, [upload_id], error.message)
         return
     findings.add_snapshot(upload_id, manifest, chunk_list)
+
+
+def _check_parents(uploads: list[str], findings: Findings) -> None:
+    """A snapshot that another names as its parent and that is gone was pruned, or its manifest was lost."""
+    oldest = min(uploads)
+    for snapshot in findings.opened:
+        parent = snapshot.manifest.snapshot.parent
+        if len(uploads) > 1 and parent and parent > oldest and parent not in uploads:
+            findings.warnings.append(f"{parent}, the parent of {snapshot.upload_id}, is gone: pruned, or lost")
 
 
 def _check_packs(system: System, findings: Findings) -> None:
