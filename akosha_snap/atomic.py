@@ -23,9 +23,9 @@ _LOCK_NAME = f"{TEMPORARY_PREFIX}lock"
 _LOCK_TIMEOUT = 30.0
 """Seconds; the lock is held for one rename."""
 
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _NO_FOLDER_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES}
-"""What SMB and FUSE mounts were seen to answer to an fsync of a folder; those of a full or failing disk are not here."""
+"""What mounts (SMB, FUSE) that cannot fsync a folder answer; a full or failing disk answers something else."""
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from akosha_snap.manifest import (
     encode_format,
     encode_manifest,
 )
-from akosha_snap.manifest.ids import make_upload_id
+from akosha_snap.manifest.ids import bare_name, make_upload_id
 from akosha_snap.manifest.keys import (
     format_key,
     full_file_key,
@@ -258,6 +258,15 @@ def make_frame(part: Part) -> Frame:
     return Frame(content_hash(part.chunk), len(part.chunk), codec, stored, tuple(map(content_hash, part.bases)))
 
 
+class Described(NamedTuple):
+    """A file as a manifest describes it: name, size in bytes, BLAKE3, number of chunks."""
+
+    name: str
+    size: int
+    blake3: bytes
+    chunks: int = 1
+
+
 class Crafted(NamedTuple):
     """A snapshot made by hand: its upload id and the keys of its packs, in order."""
 
@@ -271,12 +280,14 @@ def craft(
     files: Mapping[str, Sequence[bytes]],
     *,
     lie: Callable[[ChunkList], ChunkList] = lambda honest: honest,
+    lie_in_files: Callable[[list[Described]], list[Described]] = lambda honest: honest,
     lie_in_manifest: Callable[[Manifest], Manifest] = lambda honest: honest,
 ) -> Crafted:
     """Store a snapshot of `files` (name -> chunks) whose frames lie in `packs`; the last pack gets the list.
 
     Written from the format's rules with no help of the push, so that it can hold what no push writes yet
-    (bases) and what none ever would (`lie`, `lie_in_manifest`).
+    (bases) and what none ever would: a list that lies, a manifest of other files than the list's under the
+    root and upload id of those (`lie_in_files`), or one changed at the very end (`lie_in_manifest`).
     """
     frames: dict[bytes, tuple[int, int, Frame]] = {}  # the first place wins where two packs hold one chunk
     ids: list[bytes] = []
@@ -303,10 +314,11 @@ def craft(
     location = FrameLocation(
         content_hash(raw).hex(), pack_id.hex(), len(data), offset, len(stored), len(raw), int(codec)
     )
-    listed = [(file.name, file.size, file.blake3) for file in chunk_list.files]
-    root = snapshot_root(listed)
+    listed = [Described(file.name, file.size, file.blake3, len(file.frames)) for file in chunk_list.files]
+    listed = lie_in_files(listed)
+    root = snapshot_root((file.name, file.size, file.blake3) for file in listed)
     upload_id = make_upload_id(root, bench.clock(), next(iter(bench.uploads()), None))
-    manifest = lie_in_manifest(make_manifest(upload_id, listed, root, location))
+    manifest = lie_in_manifest(make_manifest(upload_id, listed, location))
     bench.store.put(format_key(SYSTEM), encode_format(StoreFormat()))
     bench.store.put(manifest_key(SYSTEM, upload_id), encode_manifest(manifest), if_absent=True)
     for marker in (system_marker(SYSTEM), upload_marker(SYSTEM, upload_id)):
@@ -345,26 +357,33 @@ def _chunk_list(
     )
 
 
-def make_manifest(
-    upload_id: str, files: Sequence[tuple[str, int, bytes]], root: bytes, *chunk_list: FrameLocation
-) -> Manifest:
-    """A manifest of plain files (name, size, BLAKE3), field by field."""
+def make_manifest(upload_id: str, files: Sequence[Described], *chunk_list: FrameLocation) -> Manifest:
+    """A manifest of plain files, field by field; its root is that of the files."""
     entries = [
-        FileEntry(name, "plain", size, digest.hex(), 1, full_file(upload_id, name, size, digest))
-        for name, size, digest in files
+        FileEntry(
+            file.name,
+            "plain",
+            file.size,
+            file.blake3.hex(),
+            file.chunks,
+            full_file(upload_id, file.name, file.size, file.blake3),
+        )
+        for file in files
     ]
+    root = snapshot_root((file.name, file.size, file.blake3) for file in files)
     info = SnapshotInfo(1, root.hex(), None, "craft", entries, list(chunk_list), Counts(), Cost(0, 0, 0, 0))
     return Manifest(
         uploaded_at=NOW,
         conversation_count=0,
-        total_size_bytes=sum(size for _, size, _ in files),
-        files=[name for name, _, _ in files],
+        total_size_bytes=sum(file.size for file in files),
+        files=[bare_name(file.name) for file in files],
         metadata=Metadata(info),
     )
 
 
 def full_file(upload_id: str, name: str, size: int, digest: bytes) -> FullFile:
-    return FullFile(full_file_key(SYSTEM, upload_id, name), size, digest.hex(), hashlib.sha256(digest).hexdigest())
+    uri = full_file_key(SYSTEM, upload_id, bare_name(name))
+    return FullFile(uri, size, digest.hex(), hashlib.sha256(digest).hexdigest())
 
 
 def leftovers(folder: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ It is the living proof that the document suffices, so it is kept short and plain
 memory, and reads whole packs.
 """
 
+import datetime as dt
 import hashlib
 import itertools
 import json
@@ -19,7 +20,7 @@ from blake3 import blake3
 
 MIB = 1 << 20
 MAX_CHUNK, MAX_LIST, MAX_FOOTER, MAX_MANIFEST, MAX_WINDOW = MIB, 64 * MIB, 16 * MIB, 16 * MIB, 256 * MIB
-MAX_BASES, MAX_CHAIN = 16, 64
+MAX_PACK, MAX_LISTS, MAX_BASES, MAX_CHAIN = 128 * MIB, 256 * MIB, 16, 64
 TRAILER = struct.Struct("<I32s7sB")  # size and BLAKE3 of the footer, magic, version
 
 
@@ -55,6 +56,13 @@ def parse_manifest(stored: bytes) -> dict[str, Any]:
     check_format(manifest["metadata"]["akosha_snap"]["format"])
     expected = hashlib.sha256(canonical({**manifest, "checksum": None})).hexdigest()
     check(manifest["checksum"] == expected, "manifest checksum")
+    snapshot = manifest["metadata"]["akosha_snap"]
+    uris = [file["full_file"]["uri"] for file in snapshot["files"]]
+    check(manifest["files"] == [uri.rpartition("/")[2] for uri in uris], "files are not those of the uris")
+    check(dt.datetime.fromisoformat(manifest["uploaded_at"]).utcoffset() == dt.timedelta(0), "not UTC")
+    places = snapshot["chunk_list"]
+    check({base for at in places for base in at["bases"]} == set(range(len(places) - 1)), "lists that nothing needs")
+    check(sum(at["raw_size"] for at in places) <= MAX_LISTS, "chunk lists together")
     return manifest
 
 
@@ -73,7 +81,7 @@ def manifest_of(store: Path, system: str, upload: str) -> dict[str, Any]:
 
 
 def decode_frame(stored: bytes, name: bytes, raw_size: int, codec: int, bases: list[bytes], limit: int) -> bytes:
-    check(raw_size <= limit, "raw size")
+    check(len(stored) <= raw_size <= limit, "raw size")
     check(len(bases) <= MAX_BASES, "bases")
     if codec == 0:
         check(not bases, "a raw frame with bases")
@@ -96,6 +104,7 @@ def decode_frame(stored: bytes, name: bytes, raw_size: int, codec: int, bases: l
 
 def read_pack(store: Path, system: str, pack: bytes) -> bytes:
     data = (store / "akosha-snap" / system / "packs" / pack.hex()[:2] / pack.hex()).read_bytes()
+    check(len(data) <= MAX_PACK, "pack too large")
     check(blake3(data).digest() == pack, f"pack {pack.hex()}")
     return data
 
@@ -188,6 +197,8 @@ def files(store: Path, system: str, upload: str) -> dict[str, bytes]:
         raw[i] = decode_frame(stored, names[i], listed["raw_sizes"][i], listed["codecs"][i], chosen, MAX_CHUNK)
     rebuilt = {file["name"]: b"".join(raw[i] for i in file["frames"]) for file in listed["files"]}
     check(list(rebuilt) == [file["name"] for file in snapshot["files"]], "files")
+    counts = [len(file["frames"]) for file in listed["files"]]
+    check(counts == [file["chunks"] for file in snapshot["files"]], "numbers of chunks")
     for file in snapshot["files"]:
         data = rebuilt[file["name"]]
         check(len(data) == file["size"] and blake3(data).hexdigest() == file["blake3"], file["name"])

@@ -104,5 +104,6 @@ def _damage(problems: list[Problem]) -> DamageError:
     rest = f", and {more} more" if more else ""
     return DamageError(
         f"{first.object}: {first.detail}{rest}",
-        hint="move what is damaged out of the store and push again: what is missing is uploaded anew",
+        hint="snapshots not named are whole; move the damaged object out of the store and push: "
+        "what the files of today need of it is uploaded anew",
     )

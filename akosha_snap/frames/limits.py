@@ -6,6 +6,7 @@ __all__ = [
     "MAX_BASES",
     "MAX_CHUNK_SIZE",
     "MAX_DEPTH",
+    "MAX_FILES",
     "MAX_FOOTER_SIZE",
     "MAX_FRAMES",
     "MAX_LISTED",
@@ -25,6 +26,9 @@ MAX_POINTERS_SIZE = 256 * 1024 * 1024
 
 MAX_LISTED = 2_000_000
 """Frames, or entries of one file, in a chunk list."""
+
+MAX_FILES = 65_536
+"""Files of one snapshot."""
 
 MAX_FRAMES = 65_536
 """Frames of one pack. Writers stop at 16,384."""

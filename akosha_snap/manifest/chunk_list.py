@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from akosha_snap.errors import DamageError
-from akosha_snap.frames import HASH_SIZE, MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH, MAX_LISTED, MAX_PACK_SIZE
+from akosha_snap.frames import HASH_SIZE, MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH, MAX_FILES, MAX_LISTED, MAX_PACK_SIZE
 from akosha_snap.manifest.store_format import check_format
 
 __all__ = ["ChunkList", "ListedFile", "decode_chunk_list", "encode_chunk_list"]
@@ -47,7 +47,7 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
     stored_sizes: _Column
     codecs: _Column
     bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_LISTED)]
-    files: list[ListedFile]
+    files: Annotated[list[ListedFile], msgspec.Meta(max_length=MAX_FILES)]
 
     def __len__(self) -> int:
         return len(self.raw_sizes)

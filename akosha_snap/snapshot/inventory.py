@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from akosha_snap.frames import Footer
+from akosha_snap.frames import MAX_DEPTH, Footer
 from akosha_snap.manifest import ChunkList
 from akosha_snap.snapshot.decoding import pack_ids
 
@@ -103,7 +103,9 @@ class Inventory:
         ref = self.new_pack(pack_id, size)
         lists = set(footer.lists)
         for number, entry in enumerate(footer.entries()):
-            if number not in lists and entry.hash not in self.frames and self._has_all(entry.bases):
+            if number in lists or entry.hash in self.frames or not self._has_all(entry.bases):
+                continue
+            if self.depth(entry.bases) <= MAX_DEPTH:
                 self.add(
                     entry.hash,
                     PlacedFrame(

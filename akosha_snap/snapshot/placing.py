@@ -55,7 +55,8 @@ def place(finished: Mapping[str, Path], to: Path, files: Iterable[FileEntry], *,
     Whatever moment the machine stops at: a log from before is gone before the database
     comes, and a database is not there yet while only its new log is. Where a file cannot
     be placed, those of this call are taken back (a log beside somebody else's database
-    would be replayed into it) and what was put aside for them is put back.
+    would be replayed into it) and what was put aside for them is put back; a file that
+    was replaced in one step before that is gone.
     """
     logs = {file.name for file in files if file.kind == "wal"}
     if not overwrite:

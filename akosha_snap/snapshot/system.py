@@ -19,7 +19,7 @@ from akosha_snap.manifest.keys import (
     system_marker,
     upload_key,
 )
-from akosha_snap.stores import CountingStore, RetryingStore, Store, list_all
+from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
 
 __all__ = ["LATEST", "ListDamage", "System", "check_chunk_list"]
 
@@ -43,7 +43,7 @@ class System:
 
     def __init__(self, store: Store, system_id: str) -> None:
         self.id = check_system_id(system_id)
-        self.meter = CountingStore(store)
+        self.meter = CountingStore(DeadlineStore(store))
         self.store = RetryingStore(self.meter)
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class System:
 
     def __exit__(self, *_: object) -> None:
         """Threads that still wait to try again end: nobody needs what they would bring."""
-        getattr(self.store, "abort", lambda: None)()
+        self.store.abort()
 
     @property
     def name(self) -> str:

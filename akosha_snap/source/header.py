@@ -109,7 +109,9 @@ def _holds(piece: bytes) -> bool:
 def _main_version(piece: bytes) -> int:
     magic, version, flags = _MAIN.unpack_from(piece, CHECKSUM_SIZE)
     if magic != b"DUCK":
-        raise SourceError("its main header does not say DUCK")
+        raise SourceError(
+            "its main header does not say DUCK", hint="check the path, or restore the file from a snapshot"
+        )
     if flags & _ENCRYPTED:
         raise SourceError(
             "the database is encrypted: its blocks cannot be checked without the key, so it is not supported",

@@ -17,7 +17,16 @@ import msgspec
 from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, SourceError
 from akosha_snap.source.beside import WAL_SUFFIX, beside, checkpoint_files, find_wal, wal_places
 from akosha_snap.source.blocks import Meter, copy_blocks, first_fault
-from akosha_snap.source.files import new_file, open_regular, read_piece, shown, write_piece
+from akosha_snap.source.files import (
+    PIECE,
+    Moment,
+    moment,
+    new_file,
+    open_regular,
+    read_piece,
+    shown,
+    write_piece,
+)
 from akosha_snap.source.header import BLOCKS_START, DatabaseHeader, Headers, parse_headers
 from akosha_snap.source.model import Copied, StagedFile
 from akosha_snap.source.settle import Unsettled
@@ -31,7 +40,6 @@ _DAMAGED = (
 _INTERRUPTED = (
     "try again in a moment; if no program has it open, a checkpoint was interrupted: open it once with DuckDB"
 )
-_PIECE = 4 * 1024 * 1024  # bytes
 
 
 class _Wal(msgspec.Struct, frozen=True):
@@ -51,15 +59,14 @@ def fingerprint(path: Path) -> object:
             head = file.read(BLOCKS_START)
     except (AkoshaSnapError, OSError):
         head = b""
-    return [_moment(place) for place in places], head
+    return [_moment_at(place) for place in places], head
 
 
-def _moment(path: Path) -> tuple[int, ...] | None:
+def _moment_at(path: Path) -> Moment | None:
     try:
-        status = path.stat()
+        return moment(path.stat())
     except OSError:
         return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def copy_live(path: Path, into: Path, meter: Meter, left_out: frozenset[str]) -> Copied:
@@ -127,9 +134,9 @@ def _copy_wal(path: Path, copy: Path, meter: Meter) -> _Wal | None:
     copied = beside(copy, WAL_SUFFIX)
     try:
         with open_regular(origin) as source, new_file(copied) as target:
-            status = os.fstat(source.fileno())
-            left = status.st_size  # not a byte more: it may grow for ever
-            while left and (piece := read_piece(origin, source, min(left, _PIECE))):
+            opened = moment(os.fstat(source.fileno()))
+            left = opened.size  # not a byte more: it may grow for ever
+            while left and (piece := read_piece(origin, source, min(left, PIECE))):
                 write_piece(copied, target, meter.count(piece))
                 left -= len(piece)
     except ConfigError as error:
@@ -137,7 +144,7 @@ def _copy_wal(path: Path, copy: Path, meter: Meter) -> _Wal | None:
     if left:
         raise Unsettled("its WAL got shorter")
     with copied.open("rb", buffering=1024 * 1024) as again:
-        return _Wal(origin, copied, (status.st_dev, status.st_ino), scan_wal(again))
+        return _Wal(origin, copied, opened.identity, scan_wal(again))
 
 
 def _check_checkpoint(
@@ -166,15 +173,15 @@ def _check_still(path: Path, source: BinaryIO, head: bytes, wal: _Wal | None, me
     source.seek(0)
     if meter.count(read_piece(path, source, BLOCKS_START)) != head:
         raise Unsettled("a checkpoint changed its headers")
-    opened, there = os.fstat(source.fileno()), _moment(path)
-    if there is None or there[:2] != (opened.st_dev, opened.st_ino):
+    opened, there = moment(os.fstat(source.fileno())), _moment_at(path)
+    if there is None or there.identity != opened.identity:
         raise Unsettled("it was replaced")
     if wal is None:
         return
-    now = _moment(wal.origin)
-    if now is None or now[:2] != wal.identity or now[2] < wal.scan.size:
+    now = _moment_at(wal.origin)
+    if now is None or now.identity != wal.identity or now.size < wal.scan.size:
         raise Unsettled("its WAL was replaced")
-    if now[2] > wal.scan.size and (wal.scan.row_groups or not wal.scan.walkable):
+    if now.size > wal.scan.size and (wal.scan.row_groups or not wal.scan.walkable):
         # Dropping a table gives back blocks that only the WAL names, and the next bulk load fills
         # them; the drop makes the WAL grow. And of a WAL we cannot walk we cannot cut the end.
         raise Unsettled("its WAL grew")

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from akosha_snap.errors import ConfigError
 from akosha_snap.source.blocks import Meter
-from akosha_snap.source.files import new_file, open_regular, read_piece, write_piece
+from akosha_snap.source.files import PIECE, moment, new_file, open_regular, read_piece, write_piece
 from akosha_snap.source.model import Copied, StagedFile
 from akosha_snap.source.settle import Unsettled
 
 __all__ = ["copy_plain"]
-
-_PIECE = 4 * 1024 * 1024  # bytes
 
 _FRESH = 0.05
 """Seconds. A file's time ticks only every 1-10 ms (4 on this kernel), so a change right after
@@ -26,19 +24,15 @@ def copy_plain(path: Path, into: Path, meter: Meter) -> Copied:
     copy = into / path.name
     try:
         with open_regular(path) as source, new_file(copy) as target:
-            before = _moment(os.fstat(source.fileno()))
+            before = moment(os.fstat(source.fileno()))
             size = 0
-            while size < before[2] and (piece := read_piece(path, source, min(_PIECE, before[2] - size))):
+            while size < before.size and (piece := read_piece(path, source, min(PIECE, before.size - size))):
                 write_piece(copy, target, meter.count(piece))
                 size += len(piece)
-            after = _moment(path.stat())
+            after = moment(path.stat())
     except (ConfigError, FileNotFoundError) as error:
         gone = error if isinstance(error, ConfigError) else None
         raise Unsettled("it has gone", final=gone) from error
-    if before != after or size != before[2] or 0 <= time.time() - after[3] / 1e9 < _FRESH:
+    if before != after or size != before.size or 0 <= time.time() - after.modified_ns / 1e9 < _FRESH:
         raise Unsettled("it is being written")
     return Copied([StagedFile(path.name, str(copy), size, "plain")])
-
-
-def _moment(status: os.stat_result) -> tuple[int, int, int, int, int]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

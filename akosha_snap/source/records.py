@@ -70,7 +70,10 @@ def _spill_folder(path: Path) -> Iterator[str]:
     try:
         folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=".spill-")
     except OSError as error:
-        raise SourceError(f"no folder can be made beside {shown(Path(path.name))}: {error.strerror}") from error
+        raise SourceError(
+            f"no folder can be made beside {shown(Path(path.name))}: {error.strerror}",
+            hint="free some space there, and check that you may write to that folder",
+        ) from error
     with folder as name:
         yield name
 
@@ -91,7 +94,10 @@ def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:", config=config)
         connection.execute("SET enable_progress_bar = false")  # it prints one, to stdout, after 2 s
     except duckdb.Error as error:
-        raise SourceError(f"DuckDB {duckdb.__version__} does not start: {error}") from error
+        raise SourceError(
+            f"DuckDB {duckdb.__version__} does not start: {error}",
+            hint="free some memory; if that is not it, pip install -U duckdb",
+        ) from error
     return connection
 
 

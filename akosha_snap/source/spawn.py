@@ -26,6 +26,8 @@ __all__ = ["stage_in_child"]
 _MARGIN = 15.0
 """Seconds on top of the deadline for the child to start, and to end the try it is at."""
 
+_BROKEN = "run it again; if it stays so, reinstall akosha-snap and what it needs"
+
 _SLOWEST = 10_000_000
 """Bytes per second: a try may take as long as that, however large the file."""
 
@@ -46,14 +48,17 @@ def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE) -> Sta
     if reply.failure:
         raise _raised(reply.failure)
     if not reply.staged:
-        raise SourceError(f"the process that copies {shown(path)} did not say how it went")
+        raise SourceError(f"the process that copies {shown(path)} did not say how it went", hint=_BROKEN)
     files = [msgspec.structs.replace(file, path=str(into / file.name)) for file in reply.staged.files]
     return msgspec.structs.replace(reply.staged, files=files)
 
 
 def _ask(request: Request, timeout: float, name: str) -> Reply:
     if not sys.executable:
-        raise SourceError("no Python to start a copying process with: sys.executable is empty")
+        raise SourceError(
+            "no Python to start a copying process with: sys.executable is empty",
+            hint="run the akosha-snap command instead, or set sys.executable to a Python that has akosha-snap",
+        )
     # -P: a module of the user's, in whatever folder this runs, must not be taken for one of ours
     command = [sys.executable, "-P", "-m", f"{__package__}.child"]
     try:
@@ -65,7 +70,10 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
             env=_environment(),
         )
     except OSError as error:
-        raise SourceError(f"the process that copies {name} cannot be started: {error.strerror}") from error
+        raise SourceError(
+            f"the process that copies {name} cannot be started: {error.strerror}",
+            hint="close some programs, and check that this runs: " + sys.executable,
+        ) from error
     try:
         return _talk(child, request, timeout, name)
     finally:  # every way out, Ctrl-C too, leaves no child behind
@@ -88,11 +96,11 @@ def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name
         raise BusyError(f"copying {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
     if code:
         last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise SourceError(f"the process that copies {name} ended with code {code}: {last}")
+        raise SourceError(f"the process that copies {name} ended with code {code}: {last}", hint=_BROKEN)
     try:
         return msgspec.json.decode(child.stdout.read(), type=Reply)
     except msgspec.DecodeError as error:
-        raise SourceError(f"the process that copies {name} answered nonsense: {error}") from error
+        raise SourceError(f"the process that copies {name} answered nonsense: {error}", hint=_BROKEN) from error
 
 
 def _environment() -> dict[str, str]:

@@ -71,7 +71,9 @@ def _is_duckdb(path: Path) -> bool:
     with open_regular(path) as file:
         head = read_piece(path, file, _HEAD)
     if not head:
-        raise ConfigError(f"{shown(path)} is empty: nothing to snapshot")
+        raise ConfigError(
+            f"{shown(path)} is empty: nothing to snapshot", hint="check the path, or push it once it holds something"
+        )
     if is_duckdb(head):
         return True
     if path.suffix.lower() in _DUCKDB_SUFFIXES:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from akosha_snap.source.checksum import checksum
+from akosha_snap.source.files import PIECE
 
 __all__ = ["WalScan", "scan_wal"]
 
@@ -25,7 +26,6 @@ _TYPE_FIELD = b"\x64\x00"
 _ROW_GROUP_DATA, _VERSION, _CHECKPOINT, _FLUSH = 29, 98, 99, 100
 _FLUSH_ENTRY = bytes.fromhex("0500000000000000 e7fe7d722fed3d5e 640064ffff")  # always these bytes
 _FRAME = struct.Struct("<QQ")
-_PIECE = 4 * 1024 * 1024  # bytes; a multiple of 8, as the checksum wants
 _VERSION_ENTRY_MAX = 256  # bytes; the longest seen is 50
 
 
@@ -114,7 +114,7 @@ def _next_entry(file: BinaryIO, start: int, size: int) -> _Entry:
     file.seek(first)
     computed, left, kind = 0, length, b""
     while left:
-        piece = file.read(min(left, _PIECE))
+        piece = file.read(min(left, PIECE))
         if not piece:
             raise _Torn
         computed = checksum(piece, computed) if kind else checksum(piece)
@@ -128,7 +128,7 @@ def _next_entry(file: BinaryIO, start: int, size: int) -> _Entry:
 def _flush_follows(file: BinaryIO, position: int) -> bool:
     file.seek(position)
     kept = b""
-    while piece := file.read(_PIECE):
+    while piece := file.read(PIECE):
         if _FLUSH_ENTRY in kept + piece:
             return True
         kept = piece[-len(_FLUSH_ENTRY) :]
@@ -137,7 +137,7 @@ def _flush_follows(file: BinaryIO, position: int) -> bool:
 
 def _only_zeros_follow(file: BinaryIO, position: int) -> bool:
     file.seek(position)
-    while piece := file.read(_PIECE):
+    while piece := file.read(PIECE):
         if piece.strip(b"\0"):
             return False
     return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from akosha_snap.stores.base import Buffer, DeletingStore, MultipartStore, ObjectInfo, Page, Store
 from akosha_snap.stores.counting import CountingStore
+from akosha_snap.stores.deadline import DeadlineStore
 from akosha_snap.stores.directory import DirectoryStore
 from akosha_snap.stores.dry_run import DryRunStore
 from akosha_snap.stores.keys import check_key
@@ -21,6 +22,7 @@ from akosha_snap.stores.urls import open_store
 __all__ = [
     "Buffer",
     "CountingStore",
+    "DeadlineStore",
     "DeletingStore",
     "DirectoryStore",
     "DryRunStore",

@@ -8,6 +8,7 @@ and a library must neither print nor change its host's settings. It also takes 0
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,6 +38,8 @@ class RetryingStore(Layer):
 
     A conditional create repeated after a lost answer can raise ObjectExists for our own
     object; `start_multipart` repeated can leave an empty upload behind.
+
+    Thread-safe; `abort` makes the requests of all threads end soon.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class RetryingStore(Layer):
         *,
         attempts: int = 5,
         deadline: float = 120.0,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,  # None: a wait that `abort` cuts short
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(inner)
@@ -53,8 +56,19 @@ class RetryingStore(Layer):
         self._deadline = deadline
         self._sleep = sleep
         self._clock = clock
+        self._aborted = threading.Event()
+
+    def abort(self) -> None:
+        """Give the job up, for good: from now on no attempt and no wait starts.
+
+        A request that waits for its next try raises its last error at once, one under way is
+        finished and not repeated, and a new one raises TransientStoreError. From any thread.
+        """
+        self._aborted.set()
 
     def _request(self, method: str, call: Callable[[], T], *, sent: int = 0) -> T:  # noqa: ARG002 - the layer's
+        if self._aborted.is_set():
+            raise TransientStoreError("the job was given up", hint="run it again")
         started = self._clock()
         attempt = 1
         while True:
@@ -62,11 +76,18 @@ class RetryingStore(Layer):
                 return call()
             except TransientStoreError as error:
                 wait = self._wait(attempt, error)
-                elapsed = self._clock() - started
-                if attempt >= self._attempts or elapsed + wait > self._deadline:
-                    raise _given_up(error, attempt, elapsed) from error
-            self._sleep(wait)
+                late = self._clock() - started + wait > self._deadline
+                if attempt >= self._attempts or late or not self._slept(wait):
+                    raise _given_up(error, attempt, self._clock() - started) from error
             attempt += 1
+
+    def _slept(self, seconds: float) -> bool:
+        """Whether all of the wait has passed, and the job has not been given up."""
+        if self._sleep is None:
+            return not self._aborted.wait(seconds)
+        if not self._aborted.is_set():
+            self._sleep(seconds)
+        return not self._aborted.is_set()
 
     def _wait(self, attempt: int, error: TransientStoreError) -> float:
         bound = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))

@@ -18,6 +18,9 @@ from akosha_snap.stores.s3_errors import is_beyond_end, translate
 
 __all__ = ["S3Store"]
 
+_COUNTABLE = 2**63 - 1
+"""Servers count bytes in an i64; one (SeaweedFS) says of a range with a later end that there is nothing."""
+
 
 class S3Store:
     """Objects in `bucket`, their keys below `prefix` (empty: the whole bucket); thread-safe.
@@ -54,7 +57,8 @@ class S3Store:
             return b""
         wanted: dict[str, str] = {}
         if start or length is not None:
-            wanted["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+            end = None if length is None or start + length > _COUNTABLE else start + length - 1
+            wanted["Range"] = f"bytes={start}-{'' if end is None else end}"
         with self._errors("read", key):
             try:
                 answer = self._client.get_object(**self._object(key), **wanted)

@@ -88,7 +88,7 @@ def translate(error: Exception, what: str, *, conditional: bool = False) -> Stor
 
 def is_beyond_end(error: Exception) -> bool:
     """Whether the server refused a range because the object ends before it."""
-    answer: dict[str, Any] = getattr(error, "response", {})
+    answer: dict[str, Any] = getattr(error, "response", None) or {}  # a read timeout of botocore has None
     return _status(answer) == 416 or _code(answer) == "InvalidRange"
 
 

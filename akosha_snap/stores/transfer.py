@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from akosha_snap.errors import CapabilityError, ObjectExists, ObjectNotFound, SourceError, StoreError
+from akosha_snap.errors import CapabilityError, ObjectNotFound, SourceError, StoreError
 from akosha_snap.stores.base import MultipartStore, ObjectInfo, Store
 from akosha_snap.stores.keys import check_key
 from akosha_snap.stores.layer import multipart
 
 __all__ = ["MAX_PARTS", "PART_SIZE", "SINGLE_PUT", "list_all", "put_file"]
 
-SINGLE_PUT = 64 * 1024 * 1024
+SINGLE_PUT = 32 * 1024 * 1024
 """Largest file, in bytes, that is read whole and stored with one request."""
 
 PART_SIZE = 16 * 1024 * 1024
@@ -25,6 +25,7 @@ MAX_PARTS = 10_000
 """Most parts S3 joins: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 _MIB = 1024 * 1024
+_UNREADABLE = "check that the file is there and that you may read it"
 
 
 def list_all(store: Store, prefix: str) -> Iterator[ObjectInfo]:
@@ -36,35 +37,39 @@ def list_all(store: Store, prefix: str) -> Iterator[ObjectInfo]:
         if page.token is None:
             return
         if page.token == token:
-            raise StoreError(f"the listing of {prefix} in {store.url} does not end")
+            raise StoreError(
+                f"the listing of {prefix} in {store.url} does not end",
+                hint="the server repeats a page: update it, or choose another store",
+            )
         token = page.token
 
 
-def put_file(store: Store, key: str, path: Path, *, if_absent: bool = False) -> int:
-    """Store the file at `path` under `key`; returns the bytes stored. Memory stays below 100 MiB.
+def put_file(store: Store, key: str, path: Path) -> int:
+    """Store the file at `path` under `key`, in place of what is there; returns the bytes stored.
 
-    One put up to SINGLE_PUT bytes, parts above. With `if_absent`, raises ObjectExists
-    where the key is taken, or may be by this very upload: check, don't fail. Raises
-    SourceError where the file cannot be read, CapabilityError where a large one needs parts
-    and the store takes none. A failure leaves no parts behind as far as the store lets us.
+    One put up to SINGLE_PUT bytes, parts above; in memory is no more than that, or two parts.
+    The key must be of these bytes alone: an object of the same size under it passes for them
+    where the answer to the upload was lost. Raises SourceError where the file cannot be read,
+    CapabilityError where a large one needs parts and the store takes none. A failure leaves no
+    parts behind as far as the store lets us.
     """
     check_key(key)
     try:
         file = path.open("rb")
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        raise SourceError(f"cannot read {path}: {error.strerror}", hint=_UNREADABLE) from error
     with file:
         size = os.fstat(file.fileno()).st_size
         if size <= SINGLE_PUT:
             data = _read(file, path, SINGLE_PUT + 1)
             if len(data) <= SINGLE_PUT:
-                store.put(key, data, if_absent=if_absent)
+                store.put(key, data)
                 return len(data)
             file.seek(0)  # it has grown meanwhile
         able = multipart(store)
         if able is None:
             raise CapabilityError(f"the store {store.url} takes no object of {size} bytes", hint="choose another store")
-        return _put_parts(store, able, key, file, path, part_size(size), if_absent=if_absent)
+        return _put_parts(store, able, key, file, path, part_size(size))
 
 
 def part_size(size: int) -> int:
@@ -72,9 +77,7 @@ def part_size(size: int) -> int:
     return max(PART_SIZE, -(-size // (MAX_PARTS * _MIB)) * _MIB)
 
 
-def _put_parts(
-    store: Store, able: MultipartStore, key: str, file: BinaryIO, path: Path, size: int, *, if_absent: bool
-) -> int:
+def _put_parts(store: Store, able: MultipartStore, key: str, file: BinaryIO, path: Path, size: int) -> int:
     upload = able.start_multipart(key)
     try:
         tags: list[str] = []
@@ -82,7 +85,7 @@ def _put_parts(
         while data := _read(file, path, size):
             tags.append(able.put_part(key, upload, len(tags) + 1, data))
             stored += len(data)
-        _finish(store, able, key, upload, tags, stored, if_absent=if_absent)
+        _finish(store, able, key, upload, tags, stored)
     except BaseException:
         with contextlib.suppress(Exception):  # the first error is the one to tell
             able.abort_multipart(key, upload)
@@ -90,23 +93,24 @@ def _put_parts(
     return stored
 
 
-def _finish(
-    store: Store, able: MultipartStore, key: str, upload: str, tags: list[str], size: int, *, if_absent: bool
-) -> None:
+def _finish(store: Store, able: MultipartStore, key: str, upload: str, tags: list[str], size: int) -> None:
     try:
-        able.finish_multipart(key, upload, tags, if_absent=if_absent)
-    except ObjectNotFound as error:
-        # The upload is gone: an earlier try may have joined it, and its answer was lost.
-        with contextlib.suppress(ObjectNotFound):
-            if if_absent and store.head(key).size == size:
-                raise ObjectExists(f"{key} already exists in {store.url}") from error
-        raise StoreError(
-            f"the upload of {key} to {store.url} is gone before it was finished", hint="run it again"
-        ) from error
+        able.finish_multipart(key, upload, tags)
+    except StoreError as error:
+        # An earlier try may have joined the parts, and its answer was lost: servers then know no
+        # such upload, or no such part, or time out again. What lies there is what tells.
+        with contextlib.suppress(StoreError):
+            if store.head(key).size == size:
+                return
+        if isinstance(error, ObjectNotFound):
+            raise StoreError(
+                f"the upload of {key} to {store.url} is gone before it was finished", hint="run it again"
+            ) from error
+        raise
 
 
 def _read(file: BinaryIO, path: Path, size: int) -> bytes:
     try:
         return file.read(size)
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        raise SourceError(f"cannot read {path}: {error.strerror}", hint=_UNREADABLE) from error

@@ -25,6 +25,9 @@ _FORMS = (
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\x is a folder
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")  # AWS allows a subset, others all
 _REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
+_HARMLESS = re.compile(
+    r"[A-Za-z0-9+.-]+://[A-Za-z0-9._-]*(/[A-Za-z0-9._/-]*)?(\?((endpoint|region|addressing)=[A-Za-z0-9._/:*-]*&?)*)?"
+)
 _OPTIONS = {"endpoint", "region", "addressing"}
 _ADDRESSING = {"path", "virtual", "auto"}
 
@@ -44,10 +47,10 @@ def open_store(url: str, *, endpoint: str | None = None, region: str | None = No
         raise _refusal(url, "it holds unprintable characters")
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise _refusal(url, str(error)) from None
+    except ValueError:
+        raise _refusal(url, "it is not a URL") from None
     if not url[scheme.end() :].startswith("//"):
-        raise _refusal(url, f"{scheme[0]} is not followed by // (a folder of that name: write ./{masked(url)})")
+        raise _refusal(url, f"{scheme[0]} is not followed by // (a folder of that name starts with ./)")
     if "@" in parts.netloc:
         raise _refusal(url, "credentials do not belong in it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if parts.fragment:
@@ -70,7 +73,7 @@ def _folder(path: str) -> DirectoryStore:
 
 def _file(url: str, parts: SplitResult) -> DirectoryStore:
     if parts.netloc not in {"", "localhost"}:
-        raise _refusal(url, f"it names a host ({parts.netloc}); a folder has three slashes, file:///folder")
+        raise _refusal(url, "it names a host; a folder has three slashes, file:///folder")
     if parts.query:
         raise _refusal(url, "file:// takes no options")
     path = url2pathname(parts.path)
@@ -81,17 +84,17 @@ def _file(url: str, parts: SplitResult) -> DirectoryStore:
 
 def _s3(url: str, parts: SplitResult, endpoint: str | None, region: str | None) -> S3Store:
     if not _BUCKET.fullmatch(parts.netloc):
-        raise _refusal(url, f"{parts.netloc!r} is not a bucket name" if parts.netloc else "it names no bucket")
+        raise _refusal(url, "what follows s3:// is not a bucket name" if parts.netloc else "it names no bucket")
     prefix = parts.path.strip("/")
     if prefix and not is_key(prefix):
-        raise _refusal(url, f"{prefix!r} is not a prefix every store can hold")
+        raise _refusal(url, "its prefix is not one that every store can hold")
     try:
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise _refusal(url, "its options are not name=value pairs") from None
     unknown = sorted({name for name, _ in given} - _OPTIONS)
     if unknown:
-        raise _refusal(url, f"it has unknown options: {', '.join(unknown)}")
+        raise _refusal(url, "it has unknown options")
     values = dict(given)
     if len(values) < len(given):
         raise _refusal(url, "it gives an option twice")
@@ -101,7 +104,7 @@ def _s3(url: str, parts: SplitResult, endpoint: str | None, region: str | None) 
     if endpoint:
         _check_endpoint(url, endpoint)
     if region and not _REGION.fullmatch(region):
-        raise _refusal(url, f"{region!r} is not a region")
+        raise _refusal(url, "its region is not the name of one")
     if addressing is not None and addressing not in _ADDRESSING:
         raise _refusal(url, f"addressing is not one of {', '.join(sorted(_ADDRESSING))}")
     options = S3Options(endpoint or None, region or None, addressing)
@@ -124,5 +127,9 @@ def _check_endpoint(url: str, endpoint: str) -> None:
 
 
 def _refusal(url: str, why: str) -> ConfigError:
+    """The error; a URL that may hold a secret where none belongs is not quoted, only its scheme is."""
+    scheme = _SCHEME.match(url)
     shown = "".join(c if c.isprintable() else "?" for c in masked(url))
+    if scheme and not _HARMLESS.fullmatch(masked(url)):
+        shown = f"{scheme[0]}//***"
     return ConfigError(f"{shown!r} is not the URL of a store: {why}", hint=_FORMS)

@@ -12,11 +12,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks import report
 from benchmarks.data import DataSet, data_set, steps
+from benchmarks.interpreters import Unavailable
 from benchmarks.memory.rows import Maker
 from benchmarks.memory.schema import GRAPH, REFLECTION
 from benchmarks.quick import compared
-from benchmarks.rows import Row
+from benchmarks.rows import Row, not_measured
 from benchmarks.summary import Summary, sent
 from benchmarks.tools import TOOLS
 
@@ -122,3 +124,27 @@ def test_a_tool_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyP
     assert {name: tool.version() for name, tool in TOOLS.items() if tool.program} == dict.fromkeys(
         (name for name, tool in TOOLS.items() if tool.program), None
     )
+
+
+def test_the_report_says_what_was_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def undrawn(rows: list[Row], folder: Path) -> list[str]:
+        raise Unavailable("no matplotlib")
+
+    monkeypatch.setattr(report, "draw", undrawn)
+    machine = {
+        "command": "python -m benchmarks", "minutes": 1, "when": "now", "cores": 2, "processor": "", "memory_gb": 1,
+        "system": "s", "python": "3", "load_at_start": 0, "commit": "c", "tools": {"restic": None}, "libraries": {},
+    }  # fmt: skip
+    rows = [
+        Row("graph-2.0", "ours", "first", up=9000, requests={"PUT": 4}, peak=1),
+        Row("graph-2.0", "ours", "session", number=1, up=1000, requests={"PUT": 4}, peak=1),
+        Row("graph-2.0", "casync", "session", number=1, stored=6000),
+        not_measured("graph-2.0", "restic", "", "not installed"),
+    ]
+    page = tmp_path / "page.md"
+    report.write_report(machine, rows, page=page, pictures=tmp_path / "img")
+    text = page.read_text("utf-8")
+    assert "| restic | not measured |" in text
+    assert "restic: not installed" in text
+    assert "| casync | 6 (6.0 x) |" in text
+    assert "| requests, session push: 4 or fewer | graph-2.0 | 4 | yes |" in text

@@ -33,7 +33,7 @@ def test_push_text(cli, store, memory) -> None:
     first, last = outcome.out.splitlines()
     assert first.startswith("reflection.duckdb  ")
     assert first.endswith("chunks new")
-    assert last.startswith("snapshot 2")
+    assert last.startswith("first snapshot 2")
     assert " saved in " in last
     assert " requests" in last
     assert last.endswith("(system test)")

@@ -89,7 +89,7 @@ DAMAGES: dict[str, tuple[Callable[[Harmed], None], int, int]] = {
     "manifest swapped": (other_manifest, 4, 4),
     "a frame of 1 GiB": (lambda h: change(h.pack, 0, GIANT), 4, 4),
     "a chunk list of 1 GiB": (lambda h: change(h.pack, h.list.offset, GIANT), 4, 4),
-    "format garbled": (lambda h: h.format.write_bytes(b"{"), 4, 4),
+    "format garbled": (lambda h: h.format.write_bytes(b"{"), 4, 0),
 }
 
 

@@ -10,12 +10,12 @@ import json
 import msgspec
 from akosha_rules import _check_file as check_akosha_name
 from akosha_rules import is_system_id
-from helpers import make_manifest, profile
+from helpers import Described, make_manifest, profile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from akosha_snap.errors import ConfigError, DamageError, NewerFormatError
-from akosha_snap.frames import MAX_CHUNK_SIZE, MAX_LIST_SIZE
+from akosha_snap.frames import MAX_CHUNK_SIZE, MAX_LIST_SIZE, MAX_PACK_SIZE
 from akosha_snap.manifest import (
     ChunkList,
     FrameLocation,
@@ -33,25 +33,35 @@ hashes = st.binary(min_size=32, max_size=32)
 times = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2900, 1, 1), timezones=st.just(dt.UTC))
 
 
-def locations(base_count: int) -> st.SearchStrategy[FrameLocation]:
-    size = st.integers(0, 2**40)
-    bases = st.lists(st.integers(0, base_count - 1), max_size=3) if base_count else st.just([])
+@st.composite
+def chunk_list_locations(draw) -> list[FrameLocation]:
+    """A chunk list and those it needs: all but the last are a base of a later one, all within the limits."""
+    count = draw(st.integers(1, 4))
+    bases: list[list[int]] = [draw(st.lists(st.integers(0, i - 1), max_size=3)) if i else [] for i in range(count)]
+    for i in range(count - 1):
+        if not any(i in later for later in bases[i + 1 :]):
+            bases[draw(st.integers(i + 1, count - 1))].append(i)
+    return [draw(locations(based)) for based in bases]
+
+
+def locations(bases: list[int]) -> st.SearchStrategy[FrameLocation]:
+    around = st.integers(0, (MAX_PACK_SIZE - MAX_LIST_SIZE) // 2)
+    sizes = st.integers(0, MAX_LIST_SIZE).flatmap(lambda raw: st.tuples(st.integers(0, raw), st.just(raw)))
     return st.builds(
-        lambda name, pack, before, stored, after, raw, based: FrameLocation(
-            name.hex(), pack.hex(), before + stored + after, before, stored, raw, 1, based
+        lambda name, pack, before, size, after: FrameLocation(
+            name.hex(), pack.hex(), before + size[0] + after, before, *size, 1, bases
         ),
-        hashes, hashes, size, size, size, st.integers(0, MAX_LIST_SIZE), bases,
+        hashes, hashes, around, sizes, around,
     )  # fmt: skip
 
 
+described = st.builds(Described, names, st.integers(0, 2**50), hashes, st.integers(0, 2**20))
+
+
 @profile(100)
-@given(
-    st.lists(st.tuples(names, st.integers(0, 2**50), hashes), max_size=5, unique_by=lambda file: file[0]),
-    hashes,
-    st.tuples(locations(0), locations(1), locations(2)),
-)
-def test_a_manifest_comes_back_and_its_checksum_follows_the_rule(files, root, chunk_list):
-    manifest = make_manifest("u", files, root, *chunk_list)
+@given(st.lists(described, max_size=5, unique_by=lambda file: file.name), chunk_list_locations())
+def test_a_manifest_comes_back_and_its_checksum_follows_the_rule(files, chunk_list):
+    manifest = make_manifest("u", files, *chunk_list)
     data = encode_manifest(manifest)
     back = decode_manifest(data, "m")
     assert msgspec.structs.replace(back, checksum=None) == manifest
@@ -67,7 +77,7 @@ def chunk_lists(draw) -> ChunkList:
     count = draw(st.integers(0, 12))
     pack = sorted(draw(st.lists(st.integers(0, packs - 1), min_size=count, max_size=count)))
     stored = draw(st.lists(st.integers(1, 1000), min_size=count, max_size=count))
-    raw = draw(st.lists(st.integers(0, MAX_CHUNK_SIZE), min_size=count, max_size=count))
+    raw = [draw(st.integers(size, MAX_CHUNK_SIZE)) for size in stored]
     offsets = [sum(stored[j] for j in range(i) if pack[j] == pack[i]) for i in range(count)]
     bases = [draw(st.lists(st.integers(0, i - 1), max_size=3)) if i else [] for i in range(count)]
     sequences = draw(st.lists(st.lists(st.integers(0, count - 1), max_size=9), max_size=3)) if count else [[]]

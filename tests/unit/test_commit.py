@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from helpers import MIB, SYSTEM, InterceptingStore, noise
+from helpers import MIB, SYSTEM, InterceptingStore, Part, make_frame, noise, prose
 
-from akosha_snap.errors import BusyError, DamageError, NewerFormatError, TransientStoreError
-from akosha_snap.manifest.keys import format_key, manifest_key
-from akosha_snap.snapshot import workspace
+from akosha_snap.errors import (
+    AkoshaSnapError,
+    BusyError,
+    ConfigError,
+    DamageError,
+    NewerFormatError,
+    TransientStoreError,
+)
+from akosha_snap.frames import MAX_DEPTH, PackBuilder
+from akosha_snap.manifest import chunk_list, codec
+from akosha_snap.manifest.keys import format_key, manifest_key, pack_key
+from akosha_snap.snapshot import commit, storing, workspace
 from akosha_snap.stores import Layer
 
 
@@ -78,3 +87,64 @@ class TestCommit:
         other = bench.push({"a": noise(MIB)}, system_id="other")
         assert other.files[0].chunks_new == other.files[0].chunks
         assert len(bench.uploads()) == 1
+
+
+def test_a_pack_in_the_journal_with_too_deep_a_chain_is_not_taken_over_whole(bench):
+    builder, chain = PackBuilder(), [prose(3000, "chain")]
+    for i in range(MAX_DEPTH):
+        chain.append(chain[-1][: 2000 + i] + noise(20, i) + chain[-1][2000 + i :])
+    for i, chunk in enumerate(chain):
+        builder.add(make_frame(Part(chunk, tuple(chain[max(0, i - 1) : i]))))
+    pack_id, data = builder.finish()
+    bench.push({"a": b"1"})
+    bench.store.put(pack_key(SYSTEM, pack_id), data)
+    (folder,) = bench.state.iterdir()
+    (folder / "pending").write_text(f"{pack_id.hex()}\n")
+    assert bench.push({"f": chain[-1]}).files[0].chunks_new == 1
+    assert bench.push({"f": chain[-2]}).files[0].chunks_new == 1, "the journal is cleared by the push before"
+    assert bench.verify(level="data").ok
+
+
+class TestWhatAReaderWouldRefuse:
+    """It is never committed, and the snapshots before it stay as they are."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_harmed(self, bench):
+        first = bench.push({"a": b"1"}).upload_id
+        yield
+        assert bench.uploads() == [first]
+        assert bench.restored() == {"a": b"1"}
+        assert bench.verify(level="data").ok
+
+    def test_a_chunk_list_with_too_deep_a_chain(self, bench, monkeypatch):
+        monkeypatch.setattr(chunk_list, "MAX_DEPTH", 0)
+        with pytest.raises(AkoshaSnapError, match=r"could not be read back.*one after another"):
+            bench.push({"f": b"2"})
+        monkeypatch.undo()
+
+    def test_a_chunk_list_that_is_too_large(self, bench, monkeypatch):
+        monkeypatch.setattr(storing, "MAX_LIST_SIZE", 200)
+        with pytest.raises(AkoshaSnapError, match="more than the 200 a reader accepts"):
+            bench.push({"a": b"2"})
+
+    def test_a_manifest_that_is_too_large(self, bench, monkeypatch):
+        monkeypatch.setattr(commit, "MAX_MANIFEST_SIZE", 1000)
+        with pytest.raises(ConfigError, match="more than the 1000 a reader accepts"):
+            bench.push({"a": b"2"})
+
+    def test_a_manifest_whose_chunk_list_is_too_deep(self, bench, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(codec, "MAX_DEPTH", 1)
+            with pytest.raises(DamageError, match="the manifest of this snapshot needs 2 frames one after another"):
+                bench.push({"a": b"2"})
+
+    def test_the_lists_a_manifest_needs_are_kept_within_the_limit(self, bench, monkeypatch):
+        """Where one more would exceed it, the next list does without a base."""
+        bench.push({"a": b"2"})
+        with monkeypatch.context() as patch:
+            patch.setattr(storing, "MAX_POINTERS_SIZE", 500)
+            patch.setattr(codec, "MAX_POINTERS_SIZE", 500)
+            third = bench.push({"a": b"3"}).upload_id
+        assert len(bench.manifest(third).snapshot.chunk_list) == 1
+        for upload_id in bench.uploads()[:2]:
+            bench.delete(manifest_key(SYSTEM, upload_id))

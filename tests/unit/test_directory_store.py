@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
+import filelock
 import pytest
 
-from akosha_snap.errors import ObjectExists, ObjectNotFound, StoreError, StoreNotFound, TransientStoreError
+from akosha_snap import atomic
+from akosha_snap.errors import BusyError, ObjectExists, ObjectNotFound, StoreError, StoreNotFound, TransientStoreError
 from akosha_snap.stores import DirectoryStore, list_all, put_file
 from akosha_snap.stores.directory_errors import translate
 
@@ -303,6 +311,190 @@ def test_foreign_files_do_not_disturb_listings(store, root):
         (root / "loop").symlink_to(root)
         os.mkfifo(root / "fifo")
     assert [info.key for info in list_all(store, "")] == ["a"]
+
+
+@posix
+def test_what_is_no_regular_file_is_neither_read_nor_waited_for(store, root):
+    store.put("a", b"x")
+    os.mkfifo(root / "fifo")
+    (root / "device").symlink_to("/dev/zero")
+    for key in ["fifo", "device"]:
+        for act in [lambda key=key: store.get(key), lambda key=key: store.head(key)]:
+            with pytest.raises(StoreError, match=f"{key}: it is not a regular file") as caught:
+                act()
+            assert not isinstance(caught.value, ObjectNotFound | TransientStoreError)
+            assert "move it away" in caught.value.hint
+
+
+@posix
+def test_a_file_that_becomes_a_fifo_before_it_is_opened(store, root, monkeypatch):
+    store.put("a", b"x")
+    os.mkfifo(root / "fifo")
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: real(root / "fifo", *rest))
+    with pytest.raises(StoreError, match="a: it is not a regular file"):
+        store.get("a")
+
+
+def test_a_start_no_file_can_have(store):
+    store.put("a", b"0123456789")
+    for start in [10, 2**63 - 1, 2**63, 10**30]:
+        assert store.get("a", start=start) == b""
+        assert store.get("a", start=start, length=10**30) == b""
+
+
+def test_what_is_there_or_is_not_has_a_next_step(store):
+    store.put("a", b"x")
+    for act in [
+        lambda: store.put("a", b"y", if_absent=True),
+        lambda: store.get("b"),
+        lambda: store.put_part("a", ".tmp-1", 1, b""),
+    ]:
+        with pytest.raises((ObjectExists, ObjectNotFound)) as caught:
+            act()
+        assert caught.value.hint
+
+
+def test_a_file_is_closed_before_it_is_renamed(store, monkeypatch):
+    """Windows renames no open file."""
+    files: list[BinaryIO] = []
+
+    @contextlib.contextmanager
+    def temporary_file(directory):
+        with atomic.temporary_file(directory) as (path, file):
+            files.append(file)
+            yield path, file
+
+    def publish(*arguments, **options):
+        assert [file.closed for file in files] == [True]
+        atomic.publish(*arguments, **options)
+
+    monkeypatch.setattr("akosha_snap.stores.directory.temporary_file", temporary_file)
+    monkeypatch.setattr("akosha_snap.stores.directory.publish", publish)
+    store.put("a", b"x", if_absent=True)
+    assert store.get("a") == b"x"
+    assert files[0].closed
+
+
+def test_a_temporary_file_may_be_closed_and_is_removed(tmp_path):
+    with atomic.temporary_file(tmp_path) as (path, file):
+        file.write(b"x")
+        file.close()
+        assert path.read_bytes() == b"x"
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+@pytest.mark.parametrize("name", ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF", "EACCES"])
+def test_a_mount_that_cannot_fsync_a_folder(store, monkeypatch, name):
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(getattr(errno, name), name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.put("packs/a", b"x", if_absent=True)
+    store.put("systems/", b"")
+    assert store.get("packs/a") == b"x"
+
+
+@posix
+def test_a_folder_whose_fsync_fails_for_good_is_an_error(store, root, monkeypatch):
+    root.mkdir(parents=True)
+    monkeypatch.setattr(os, "fsync", fails(errno.EIO))
+    with pytest.raises(OSError, match="EIO"):
+        atomic.fsync_directory(root)
+    monkeypatch.setattr(os, "fsync", fails(errno.EINVAL))
+    with pytest.raises(StoreError, match="invalid argument"):  # of a file it is an error
+        store.put("a", b"x")
+
+
+def fails(number: int) -> Callable[..., NoReturn]:
+    """A call of the system that always fails so."""
+
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise OSError(number, errno.errorcode[number])
+
+    return fail
+
+
+@pytest.fixture
+def no_links(monkeypatch) -> None:
+    """A filesystem without hard links, as exFAT is."""
+    monkeypatch.setattr(os, "link", fails(errno.EPERM))
+
+
+def race_of_threads(store: DirectoryStore) -> int:
+    """How many of 16 threads create the same key."""
+    barrier = threading.Barrier(16)
+
+    def create(number: int) -> bool:
+        barrier.wait()
+        try:
+            store.put("k", b"%d" % number * 1000, if_absent=True)
+        except ObjectExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        return sum(pool.map(create, range(16)))
+
+
+@posix
+def test_without_hard_links_a_lock_decides_and_stays_unlisted(store, root, no_links):
+    assert race_of_threads(store) == 1
+    with pytest.raises(ObjectExists):
+        store.put("k", b"again", if_absent=True)
+    assert temporary_names(root) == [".tmp-lock"]
+    assert (root / ".tmp-lock").stat().st_mode & 0o777 == 0o600
+    assert [info.key for info in list_all(store, "")] == ["k"]
+
+
+@posix
+def test_a_lock_that_is_never_free(store, root, no_links, monkeypatch):
+    monkeypatch.setattr(atomic, "_LOCK_TIMEOUT", 0.2)
+    root.mkdir(parents=True)
+    with filelock.FileLock(root / ".tmp-lock"), ThreadPoolExecutor(1) as pool, pytest.raises(BusyError) as caught:
+        pool.submit(store.put, "k", b"x", if_absent=True).result(10)
+    assert str(root / ".tmp-lock") in caught.value.message
+    assert "remove that file" in caught.value.hint
+    assert temporary_names(root) == [".tmp-lock"]
+    store.put("k", b"x", if_absent=True)
+
+
+NO_LOCKS = [
+    NotImplementedError("no flock"),
+    OSError(errno.ENOSYS, ""),
+    OSError(errno.ENOTSUP, ""),
+    OSError(errno.ENOLCK, ""),
+]
+
+
+@posix
+@pytest.mark.parametrize("error", NO_LOCKS, ids=str)
+def test_without_hard_links_and_locks_a_claim_decides(store, root, no_links, monkeypatch, error):
+    def acquire(lock: filelock.FileLock) -> None:
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    assert race_of_threads(store) == 1
+    assert len(store.get("k")) >= 1000
+    assert temporary_names(root) == []
+    assert (root / "k").stat().st_mode & 0o777 == 0o600
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails(errno.EIO))
+        with pytest.raises(StoreError, match="cannot write"):
+            store.put("other", b"x", if_absent=True)
+    assert not (root / "other").exists()
+
+
+@posix
+def test_a_lock_that_fails_for_another_reason(store, no_links, monkeypatch):
+    monkeypatch.setattr(filelock.FileLock, "acquire", fails(errno.EIO))
+    with pytest.raises(StoreError, match="cannot write"):
+        store.put("k", b"x", if_absent=True)
 
 
 def test_parts_come_in_order(store):

@@ -243,6 +243,7 @@ def test_the_limits_are_those_of_the_code():
         "entries of a manifest's `chunk_list`": [limits.MAX_DEPTH * limits.MAX_BASES],
         "raw size of all entries of a manifest's `chunk_list` together": [limits.MAX_POINTERS_SIZE],
         "frames, or entries of one file, in a chunk list": [limits.MAX_LISTED],
+        "files of a snapshot": [limits.MAX_FILES],
         "frames of a pack": [limits.MAX_FRAMES, frame_pack._MAX_FRAMES],
         "a pack": [limits.MAX_PACK_SIZE],
         "a footer": [limits.MAX_FOOTER_SIZE],
@@ -257,6 +258,7 @@ def test_the_limits_of_the_second_reader_are_those_of_the_document():
     assert second_reader.MAX_FOOTER == limits.MAX_FOOTER_SIZE
     assert second_reader.MAX_MANIFEST == MAX_MANIFEST_SIZE
     assert second_reader.MAX_WINDOW == frame_codec._MAX_WINDOW
+    assert (second_reader.MAX_PACK, second_reader.MAX_LISTS) == (limits.MAX_PACK_SIZE, limits.MAX_POINTERS_SIZE)
     assert (second_reader.MAX_BASES, second_reader.MAX_CHAIN) == (limits.MAX_BASES, limits.MAX_DEPTH)
 
 

@@ -16,6 +16,7 @@ from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames import (
     HASH_SIZE,
     MAX_BASES,
+    MAX_CHUNK_SIZE,
     MAX_LIST_SIZE,
     TRAILER_SIZE,
     Codec,
@@ -27,6 +28,7 @@ from akosha_snap.frames import (
     read_footer,
     read_trailer,
 )
+from akosha_snap.frames.limits import MAX_FRAMES
 
 CHUNK = prose(40_000, "chunk")
 NEAR = prose(30_000, "chunk") + prose(10_000, "else")
@@ -307,6 +309,9 @@ class TestFooter:
             {"stored_sizes": [2**64 - 1]},
             {"raw_sizes": [MAX_LIST_SIZE + 1]},
             {"raw_sizes": [-1]},
+            {"raw_sizes": [4]},
+            {"raw_sizes": [MAX_CHUNK_SIZE + 1]},
+            {"raw_sizes": [MAX_LIST_SIZE + 1], "lists": [0]},
             {"bases": [[0]]},
             {"bases": [[-1]]},
             {"bases": [[1]]},
@@ -323,6 +328,45 @@ class TestFooter:
         data = sealed(ONE_FRAME | lie, b"hello")
         with pytest.raises(DamageError):
             read_footer(data, len(data))
+
+    @pytest.mark.parametrize(
+        "edge", [{"raw_sizes": [MAX_CHUNK_SIZE]}, {"raw_sizes": [MAX_LIST_SIZE], "lists": [0]}, {"raw_sizes": [5]}]
+    )
+    def test_one_at_the_edge_of_what_is_possible_is_read(self, edge):
+        data = sealed(ONE_FRAME | edge, b"hello")
+        (entry,) = read_footer(data, len(data)).entries()
+        assert [entry.raw_size] == edge["raw_sizes"]
+
+    def test_a_footer_of_the_most_frames_is_read_and_of_one_more_is_not(self):
+        for count, fine in [(MAX_FRAMES, True), (MAX_FRAMES + 1, False)]:
+            zeros = [0] * count
+            columns = {"raw_sizes": zeros, "stored_sizes": zeros, "codecs": zeros, "bases": [[]] * count}
+            data = sealed(EMPTY_FOOTER | columns | {"hashes": bytes(HASH_SIZE * count)})
+            if fine:
+                assert len(list(read_footer(data, len(data)).entries())) == count
+            else:
+                with pytest.raises(DamageError, match="length <= 65536"):
+                    read_footer(data, len(data))
+
+    @pytest.mark.parametrize("column", ["raw_sizes", "stored_sizes", "codecs", "bases", "lists"])
+    def test_each_column_is_bounded_before_anything_is_made_of_it(self, column):
+        item = [] if column == "bases" else 0
+        data = sealed(ONE_FRAME | {column: [item] * (MAX_FRAMES + 1)}, b"hello")
+        with pytest.raises(DamageError, match="length <= 65536"):
+            read_footer(data, len(data))
+
+    @pytest.mark.parametrize(("count", "problem"), [(20_000_000, "a footer of"), (16_000_000, "length <= 65536")])
+    def test_millions_of_empty_bases_take_no_memory(self, count, problem):
+        """As lists of Python they would take over 1 GB."""
+        body = msgspec.msgpack.encode({"format": 1, "bases": 0})[:-1] + b"\xdd" + struct.pack(">I", count)
+        data = sealed(body + b"\x90" * count)
+        tracemalloc.start()
+        try:
+            with pytest.raises(DamageError, match=problem):
+                read_footer(data, len(data))
+            assert tracemalloc.get_traced_memory()[1] < 100 * MIB - len(data)
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize(
         "body",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
-from helpers import MIB, Part, craft, prose
+from helpers import MIB, Part, craft, noise, prose
 
 from akosha_snap.errors import DamageError
+from akosha_snap.frames import MAX_DEPTH
 from akosha_snap.manifest import ChunkList, Manifest
 from akosha_snap.snapshot.results import VerifyResult
 
@@ -97,31 +101,97 @@ def test_a_frame_that_declares_one_gib(bench):
         bench.restore()
 
 
-def test_a_list_whose_files_are_not_the_manifests(bench):
+def changed(manifest: Manifest, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Manifest:
+    """The manifest after `change(manifest, metadata.akosha_snap)`, both as plain dicts."""
+    tree = msgspec.to_builtins(manifest)
+    change(tree, tree["metadata"]["akosha_snap"])
+    return msgspec.convert(tree, Manifest)
+
+
+@pytest.mark.parametrize("lie", [{"name": "g"}, {"chunks": 2}, {"chunks": 0}, {"size": 4999}, {"blake3": bytes(32)}])
+def test_a_list_whose_files_are_not_the_manifests(bench, lie):
     chunk = prose(5000)
-
-    def rename(manifest: Manifest) -> Manifest:
-        tree = msgspec.to_builtins(manifest)
-        file = tree["metadata"]["akosha_snap"]["files"][0]
-        file["name"] = "g"
-        file["full_file"]["uri"] = file["full_file"]["uri"].removesuffix("f") + "g"
-        return msgspec.convert(tree, Manifest)
-
-    craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie_in_manifest=rename)
+    crafted = craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie_in_files=lambda files: [files[0]._replace(**lie)])
     with pytest.raises(DamageError, match="names other files"):
         bench.restore()
     assert kinds(bench.verify()) == {"chunk_list_damaged"}
+    result = bench.push({"f": chunk})
+    assert crafted.upload_id in result.warnings[0]
+    assert not result.unchanged
+    assert bench.verify("latest", level="data").ok
+
+
+def rename(tree: dict[str, Any], snapshot: dict[str, Any]) -> None:
+    file = snapshot["files"][0]
+    file["name"] = "g"
+    file["full_file"]["uri"] = file["full_file"]["uri"].removesuffix("f") + "g"
+    tree["files"] = ["g"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (rename, "another root"),
+        (lambda tree, snapshot: snapshot.update(root="0" * 64), "another root"),
+        (lambda tree, snapshot: snapshot["files"][0].update(size=1), "another root"),
+        (lambda tree, snapshot: tree.update(files=["g"]), "other files to Akosha"),
+        (lambda tree, snapshot: tree.update(files=[]), "other files to Akosha"),
+        (lambda tree, snapshot: tree.update(uploaded_at="2026-11-23T07:15:00+01:00"), "in UTC"),
+        (lambda tree, snapshot: tree.update(uploaded_at="2026-11-23T07:15:00"), "in UTC"),
+        (lambda tree, snapshot: snapshot.update(chunk_list=snapshot["chunk_list"] * 2), "nothing needs"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_damage_and_passed_over(bench, change, problem):
+    chunk = prose(5000)
+    crafted = craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie_in_manifest=lambda honest: changed(honest, change))
+    with pytest.raises(DamageError, match=problem):
+        bench.restore()
+    assert [(p.kind, p.snapshots) for p in bench.verify().problems] == [("manifest_damaged", [crafted.upload_id])]
+    assert not bench.push({"f": chunk}).unchanged
+    assert bench.restored() == {"f": chunk}
 
 
 @pytest.mark.parametrize("uri", ["../../etc/passwd", "", "systems/other/x/f", "a//b", "a\nb"])
-def test_a_pointer_to_somewhere_else_is_damage(bench, uri):
-    def lie(manifest: Manifest) -> Manifest:
-        tree = msgspec.to_builtins(manifest)
-        tree["metadata"]["akosha_snap"]["files"][0]["full_file"] |= {"uri": uri, "stored": True}
-        return msgspec.convert(tree, Manifest)
+@pytest.mark.parametrize(
+    ("consistent", "problem"), [(True, "manifest of another snapshot"), (False, "other files to Akosha")]
+)
+def test_a_pointer_to_somewhere_else_is_damage(bench, uri, consistent, problem):
+    def point(tree: dict[str, Any], snapshot: dict[str, Any]) -> None:
+        snapshot["files"][0]["full_file"] |= {"uri": uri, "stored": True}
+        tree["files"] = [uri.rpartition("/")[2] if consistent else "another"]
 
     bench.store.put("systems/other/x/f", b"1")
-    crafted = craft(bench, [[Part(b"1")]], {"f": [b"1"]}, lie_in_manifest=lie)
+    crafted = craft(bench, [[Part(b"1")]], {"f": [b"1"]}, lie_in_manifest=lambda honest: changed(honest, point))
     result = bench.verify(level="data")
-    assert not result.ok
-    assert result.problems[0].snapshots == [crafted.upload_id]
+    assert [(p.kind, p.snapshots) for p in result.problems] == [("manifest_damaged", [crafted.upload_id])]
+    assert problem in result.problems[0].detail
+
+
+def test_a_list_that_lies_of_a_size_is_not_taken_over_by_the_next_push(bench):
+    """The chunk is in the store, but what says so names a size it does not have: it is uploaded again."""
+    chunk, other = prose(5000, 1), prose(6000, 2)
+
+    def lie(honest: ChunkList) -> ChunkList:
+        files = [msgspec.structs.replace(honest.files[0], size=5001 + 6000)]
+        return msgspec.structs.replace(honest, raw_sizes=[5001, 6000], files=files)
+
+    craft(bench, [[Part(chunk), Part(other)]], {"f": [chunk, other]}, lie=lie)
+    with pytest.raises(DamageError, match="named"):
+        bench.restore()
+    result = bench.push({"g": chunk, "h": other})
+    assert [(file.name, file.chunks_new) for file in result.files] == [("g", 1), ("h", 0)]
+    assert bench.restored() == {"g": chunk, "h": other}
+    assert bench.verify("latest", level="data").ok
+
+
+def test_the_deepest_chain_of_bases_is_taken_over_and_not_made_deeper(bench):
+    chain = [prose(3000, "chain")]
+    for i in range(MAX_DEPTH - 1):
+        chain.append(chain[-1][: 2000 + i] + noise(20, i) + chain[-1][2000 + i :])
+    parts = [Part(chunk, tuple(chain[i - 1 : i])) for i, chunk in enumerate(chain)]
+    craft(bench, [parts], {"f": [chain[-1]]})
+    assert bench.restored() == {"f": chain[-1]}
+    files = {"f": chain[-1], "g": chain[-1] + noise(50)}
+    assert [file.chunks_new for file in bench.push(files).files] == [0, 1]
+    assert bench.restored() == files
+    assert bench.verify(level="data").ok

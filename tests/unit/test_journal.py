@@ -123,3 +123,22 @@ class TestJournal:
         journal.add(bytes(32))
         journal.clear()
         assert journal.pending() == []
+
+    def test_one_that_can_be_neither_read_nor_written_is_none(self, tmp_path):
+        for path in (tmp_path, tmp_path / "no folder" / "pending"):
+            journal = Journal(path)
+            journal.add(bytes(32))
+            assert journal.pending() == []
+            journal.clear()
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_used_fails_no_push(bench):
+    bench.push({"a": b"1"})
+    (folder,) = bench.state.iterdir()
+    (folder / "pending").mkdir()
+    (folder / "pending" / "in the way").write_bytes(b"")
+    result = bench.push({"a": DATA})
+    assert bench.uploads()[0] == result.upload_id
+    assert bench.restored() == {"a": DATA}
+    assert bench.verify(level="data").ok

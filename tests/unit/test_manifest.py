@@ -5,15 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
 import pytest
 from akosha_rules import check_manifest
-from helpers import MIB, NOW, SYSTEM, flipped, make_manifest
+from helpers import MIB, NOW, SYSTEM, Described, flipped, make_manifest
 
 from akosha_snap.errors import DamageError, NewerFormatError
-from akosha_snap.frames import MAX_BASES, MAX_CHUNK_SIZE, MAX_DEPTH, MAX_LIST_SIZE
+from akosha_snap.frames import (
+    MAX_BASES,
+    MAX_CHUNK_SIZE,
+    MAX_DEPTH,
+    MAX_LIST_SIZE,
+    MAX_LISTED,
+    MAX_PACK_SIZE,
+    MAX_POINTERS_SIZE,
+)
 from akosha_snap.manifest import (
     ChunkList,
     Cost,
@@ -36,8 +45,8 @@ from akosha_snap.snapshot import commit
 
 HASH = "ab" * 32
 LOCATION = FrameLocation(HASH, HASH, 1000, 100, 50, 80, 1)
-MANIFEST = make_manifest("20261123T071500Z-00000000", [("a.duckdb", 7, bytes(32)), ("b", 3, bytes(32))], bytes(32),
-                         LOCATION)  # fmt: skip
+UPLOAD_ID = "20261123T071500Z-00000000"
+MANIFEST = make_manifest(UPLOAD_ID, [Described("a.duckdb", 7, bytes(32)), Described("b", 3, bytes(32))], LOCATION)
 
 
 def sealed(tree: dict[str, Any]) -> bytes:
@@ -67,7 +76,7 @@ class TestManifest:
         assert msgspec.structs.replace(back, checksum=None) == MANIFEST
 
     def test_its_bytes_are_canonical_json_with_the_checksum_of_the_rule(self):
-        odd = make_manifest("x", [('日本 "q" \u2028.duckdb', 7, bytes(32))], bytes(32), LOCATION)
+        odd = make_manifest("x", [Described('日本 "q" \u2028.duckdb', 7, bytes(32))], LOCATION)
         data = encode_manifest(odd)
         assert sealed(json.loads(data)) == data
 
@@ -125,8 +134,33 @@ class TestManifest:
     @pytest.mark.parametrize("lie", [{"size": -1}, {"blake3": "AB" * 32}, {"blake3": "ab"}, {"kind": "other"}])
     def test_an_impossible_file_is_damage(self, lie):
         files = tree()["metadata"]["akosha_snap"]["files"]
-        with pytest.raises(DamageError):
+        with pytest.raises(DamageError, match=r"impossible file|Invalid enum value 'other'"):
             decode_manifest(info(files=[files[0] | lie]), "m")
+
+    @pytest.mark.parametrize("root", ["0" * 64, "", "x", bytes(31).hex(), MANIFEST.snapshot.root.upper()])
+    def test_a_root_that_is_not_that_of_the_files_is_damage(self, root):
+        with pytest.raises(DamageError, match="another root"):
+            decode_manifest(info(root=root), "m")
+
+    @pytest.mark.parametrize("lie", [{"size": 8}, {"blake3": "01" * 32}, {"name": "c"}])
+    def test_files_of_another_root_are_damage(self, lie):
+        files = tree()["metadata"]["akosha_snap"]["files"]
+        with pytest.raises(DamageError, match="another root"):
+            decode_manifest(info(files=[files[0] | lie, files[1]]), "m")
+
+    @pytest.mark.parametrize("files", [[], ["a.duckdb"], ["b", "a.duckdb"], ["a.duckdb", "b", "c"], ["a", "b"]])
+    def test_files_that_are_not_the_last_components_of_the_uris_are_damage(self, files):
+        with pytest.raises(DamageError, match="other files to Akosha"):
+            decode_manifest(sealed(tree() | {"files": files}), "m")
+
+    @pytest.mark.parametrize("time", ["2026-11-23T07:15:00", "2026-11-23T07:15:00+01:00", "2026-11-23T07:15:00-00:01"])
+    def test_a_time_that_is_not_utc_is_damage(self, time):
+        with pytest.raises(DamageError, match="in UTC"):
+            decode_manifest(sealed(tree() | {"uploaded_at": time}), "m")
+
+    @pytest.mark.parametrize("time", ["2026-11-23T07:15:00Z", "2026-11-23T07:15:00+00:00"])
+    def test_utc_is_utc_however_it_is_written(self, time):
+        assert decode_manifest(sealed(tree() | {"uploaded_at": time}), "m").uploaded_at == NOW
 
     def test_a_file_named_twice_is_damage(self):
         files = tree()["metadata"]["akosha_snap"]["files"]
@@ -136,16 +170,44 @@ class TestManifest:
     @pytest.mark.parametrize(
         "lie",
         [{"hash": "x" * 64}, {"pack": "../../x"}, {"raw_size": MAX_LIST_SIZE + 1}, {"raw_size": -1}, {"offset": -1},
-         {"stored_size": -1}, {"stored_size": 901}, {"pack_size": 149}, {"bases": [0]}, {"bases": [-1]}],
+         {"stored_size": -1}, {"stored_size": 901, "raw_size": 2000}, {"stored_size": 81}, {"pack_size": 149},
+         {"pack_size": MAX_PACK_SIZE + 1}, {"bases": [0]}, {"bases": [-1]}],
         ids=str,
     )  # fmt: skip
     def test_a_chunk_list_at_an_impossible_place_is_damage(self, lie):
-        with pytest.raises(DamageError):
+        with pytest.raises(DamageError, match="impossible place"):
             decode_manifest(info(chunk_list=[msgspec.to_builtins(LOCATION) | lie]), "m")
 
-    def test_a_chunk_list_nowhere_is_damage(self):
-        with pytest.raises(DamageError):
-            decode_manifest(info(chunk_list=[]), "m")
+    @pytest.mark.parametrize(
+        "edge",
+        [{"raw_size": MAX_LIST_SIZE}, {"stored_size": 80}, {"pack_size": 150}, {"pack_size": MAX_PACK_SIZE},
+         {"stored_size": 900, "raw_size": 900}, {"offset": 0}],
+        ids=str,
+    )  # fmt: skip
+    def test_one_at_the_edge_of_what_is_possible_is_read(self, edge):
+        (place,) = decode_manifest(info(chunk_list=[msgspec.to_builtins(LOCATION) | edge]), "m").snapshot.chunk_list
+        assert msgspec.to_builtins(place) == msgspec.to_builtins(LOCATION) | edge
+
+    @pytest.mark.parametrize("count", [0, MAX_DEPTH * MAX_BASES + 1])
+    def test_a_chunk_list_nowhere_or_of_too_many_frames_is_damage(self, count):
+        with pytest.raises(DamageError, match=f"locates its chunk list by {count} frames"):
+            decode_manifest(info(chunk_list=[msgspec.to_builtins(LOCATION)] * count), "m")
+
+    @pytest.mark.parametrize("bases", [[[], []], [[], [], [0]], [[], [0], [0]], [[], [], [1], [2]], [[], [0], [1], []]])
+    def test_an_older_chunk_list_that_nothing_needs_is_damage(self, bases):
+        entries = [msgspec.to_builtins(LOCATION) | {"bases": of} for of in bases]
+        with pytest.raises(DamageError, match="that nothing needs"):
+            decode_manifest(info(chunk_list=entries), "m")
+
+    def test_the_size_of_all_chunk_lists_together_is_bounded(self):
+        chain = [msgspec.to_builtins(LOCATION) | {"raw_size": 2**26, "bases": [i - 1] if i else []} for i in range(4)]
+        assert sum(entry["raw_size"] for entry in chain) == MAX_POINTERS_SIZE
+        assert len(decode_manifest(info(chunk_list=chain), "m").snapshot.chunk_list) == 4
+        chain.insert(0, msgspec.to_builtins(LOCATION) | {"raw_size": 1, "stored_size": 1})
+        for i, entry in enumerate(chain):
+            entry["bases"] = [i - 1] if i else []
+        with pytest.raises(DamageError, match="bytes of chunk lists"):
+            decode_manifest(info(chunk_list=chain), "m")
 
     @pytest.mark.parametrize(("depth", "fine"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (10_000, False)])
     def test_the_chunk_lists_bases_are_bounded_in_depth(self, depth, fine):
@@ -153,12 +215,12 @@ class TestManifest:
         if fine:
             assert len(decode_manifest(info(chunk_list=chain), "m").snapshot.chunk_list) == depth
         else:
-            with pytest.raises(DamageError):
+            with pytest.raises(DamageError, match=r"frames one after another|locates its chunk list by 10000 frames"):
                 decode_manifest(info(chunk_list=chain), "m")
 
     def test_too_many_bases_are_damage(self):
         chain = [msgspec.to_builtins(LOCATION)] * 2
-        with pytest.raises(DamageError):
+        with pytest.raises(DamageError, match="impossible place"):
             decode_manifest(info(chunk_list=[chain[0], chain[1] | {"bases": [0] * (MAX_BASES + 1)}]), "m")
 
 
@@ -259,6 +321,12 @@ class TestChunkList:
             {"stored_sizes": [-1, 50, 10]},
             {"raw_sizes": [100, 200, MAX_CHUNK_SIZE + 1]},
             {"raw_sizes": [-100, 400, 300]},
+            {"raw_sizes": [59, 200, 300], "files": []},
+            {"raw_sizes": [100, 49, 300], "files": []},
+            {"pack_sizes": [MAX_PACK_SIZE + 1, 0]},
+            {"pack_sizes": [-1, 0], "pack": [1, 1, 1]},
+            {"pack_sizes": [1000, MAX_PACK_SIZE + 1]},
+            {"offsets": [0, 0, MAX_PACK_SIZE - 9]},
             {"bases": [[], [], [3]]},
             {"bases": [[], [], [-1]]},
             {"bases": [[], [], [2]]},
@@ -290,6 +358,37 @@ class TestChunkList:
     def test_what_is_no_list_is_damage(self, data):
         with pytest.raises(DamageError):
             decode_chunk_list(data, "l")
+
+    @pytest.mark.parametrize(
+        "edge",
+        [{"pack_sizes": [MAX_PACK_SIZE, 0]}, {"pack_sizes": [60, 0]}, {"offsets": [0, 0, MAX_PACK_SIZE - 10]},
+         {"offsets": [940, 0, 50]}, {"stored_sizes": [100, 50, 10]}],
+        ids=str,
+    )  # fmt: skip
+    def test_one_at_the_edge_of_what_is_possible_is_read(self, edge):
+        value = chunk_list(**edge)
+        assert decode_chunk_list(encode_chunk_list(value), "l") == value
+
+    @pytest.mark.parametrize("column", ["raw_sizes", "packs", "pack_sizes", "pack", "bases", "frames"])
+    def test_columns_are_bounded_in_length(self, column):
+        """Even those that agree with each other; every column ends in zeros of one byte each."""
+        many: list[Any] = [b"" if column == "packs" else [] if column == "bases" else 0] * (MAX_LISTED + 1)
+        lie = {"files": [ListedFile("f", 500, bytes(32), many)]} if column == "frames" else {column: many}
+        with pytest.raises(DamageError, match="length <= 2000000"):
+            decode_chunk_list(encode_chunk_list(chunk_list(**lie)), "l")
+
+    def test_20_million_empty_bases_take_no_memory(self):
+        """As lists of Python they would take over 1 GB."""
+        count = 20_000_000
+        body = msgspec.msgpack.encode({"format": 1, "bases": 0})[:-1] + b"\xdd" + count.to_bytes(4, "big")
+        data = body + b"\x90" * count
+        tracemalloc.start()
+        try:
+            with pytest.raises(DamageError, match="length <= 2000000"):
+                decode_chunk_list(data, "l")
+            assert tracemalloc.get_traced_memory()[1] < 100 * MIB - len(data)
+        finally:
+            tracemalloc.stop()
 
 
 class TestStoreFormat:
@@ -335,5 +434,5 @@ class TestRoot:
 
 
 def test_a_manifest_of_a_million_chunks_worth_of_files_stays_small():
-    files = [(f"file-{i}", MIB, bytes(32)) for i in range(1000)]
-    assert len(encode_manifest(make_manifest("u", files, bytes(32), LOCATION))) < MIB
+    files = [Described(f"file-{i}", MIB, bytes(32), 1000) for i in range(1000)]
+    assert len(encode_manifest(make_manifest("u", files, LOCATION))) < MIB

@@ -47,6 +47,19 @@ class TestADamagedStore:
         assert result.bytes_transferred < 0.5 * len(self.DATA)
         assert any_bench.restored() == {"a": edited(self.DATA, MIB)}
 
+    def test_what_only_an_older_snapshot_holds_is_not_unchanged(self, any_bench):
+        """The newest cannot be read: `latest` must be again what was pushed last."""
+        first = any_bench.push({"a": self.DATA}).upload_id
+        second = any_bench.push({"a": edited(self.DATA, 5)}).upload_id
+        key = manifest_key(SYSTEM, second)
+        any_bench.store.put(key, flipped(any_bench.store.get(key), 1000))
+        result = any_bench.push({"a": self.DATA})
+        assert not result.unchanged
+        assert sum(file.chunks_new for file in result.files) == 0
+        assert result.upload_id > second > first
+        assert any_bench.restored() == {"a": self.DATA}
+        assert any_bench.push({"a": self.DATA}).unchanged
+
     def test_a_lost_chunk_list_is_passed_over_too(self, bench):
         first = bench.push({"a": self.DATA}).upload_id
         second = bench.push({"a": edited(self.DATA, 5)}).upload_id

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
+from pathlib import Path
 
 import pytest
 from akosha_rules import check_manifest
@@ -33,6 +36,10 @@ from akosha_snap.stores import DirectoryStore
 
 ODD_NAMES = ["a b.txt", "日本 é.duckdb.bak", ".hidden", "a..b", "manifest.json", "memories.json", "x" * 255, "é" * 127,
              "-rf", "a'b;c", "#?&%20", "a:b", "what?", "<a|b>", '"q"', "*"]  # fmt: skip
+
+
+COMPANIONS = [".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal"]
+DATABASE = (Path(__file__).parents[1] / "fixtures" / "duckdb" / "v1_4_closed.duckdb").read_bytes()
 
 
 class TestWhatIsStored:
@@ -240,6 +247,27 @@ class TestBadInput:
         with pytest.raises(ConfigError, match=r"called a|named a"):
             api.push(paths, bench.store, system_id=SYSTEM, stage_in_child=False)
         assert bench.objects() == {}
+
+    @pytest.mark.parametrize("suffix", COMPANIONS)
+    @pytest.mark.parametrize("database_first", [True, False])
+    def test_a_plain_file_that_duckdb_would_take_for_a_log_of_a_database(self, bench, suffix, database_first):
+        (bench.folder / "other").mkdir()
+        log = bench.folder / "other" / f"m.duckdb{suffix}"
+        log.write_bytes(b"notes")
+        os.utime(log, (1_700_000_000, 1_700_000_000))
+        paths = [*bench.write({"m.duckdb": DATABASE}), log]
+        problem = f"take 'm.duckdb{suffix}' for a log of 'm.duckdb'"
+        if suffix == ".wal" and not database_first:  # refused earlier: the place for the database's own log is taken
+            problem = "two files to copy are called m.duckdb.wal"
+        with pytest.raises(ConfigError, match=re.escape(problem)):
+            api.push(paths if database_first else paths[::-1], bench.store, system_id=SYSTEM, stage_in_child=False)
+        assert bench.objects() == {}
+
+    @pytest.mark.parametrize("suffix", COMPANIONS)
+    def test_beside_a_plain_file_such_a_name_is_any_other(self, bench, suffix):
+        files = {"m": b"1", f"m{suffix}": b"2"}
+        bench.push(files)
+        assert bench.restored() == files
 
     def test_the_same_file_twice_is_pushed_once(self, bench):
         (path,) = bench.write({"a": b"1"})

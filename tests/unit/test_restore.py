@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from akosha_snap.atomic import publish
 from akosha_snap.errors import AkoshaSnapError, ConfigError, ConflictError, DamageError, NothingThereError
 from akosha_snap.manifest.keys import format_key, manifest_key
 from akosha_snap.snapshot import packer, placing
-from akosha_snap.stores import DirectoryStore
+from akosha_snap.stores import DirectoryStore, Layer, Store
 
 FILES = {"a.txt": prose(300_000), "b.bin": noise(200_000)}
 
@@ -217,6 +218,84 @@ class TestInTheWay:
             bench.restore(to=target)
         assert "Errno" not in str(caught.value)
         assert "--force" not in caught.value.hint
+
+
+class Meanwhile(Layer):
+    """Somebody else writes `path` while the packs of a restore come in."""
+
+    def __init__(self, inner: Store, path: Path) -> None:
+        super().__init__(inner)
+        self._path = path
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        if "/packs/" in key:
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_bytes(b"theirs")
+        return super().get(key, start=start, length=length)
+
+
+class TestWhatAppearsMeanwhile:
+    @pytest.mark.parametrize("name", ["memory.duckdb", "notes", *(f"memory.duckdb{suffix}" for suffix in COMPANIONS)])
+    def test_during_the_download_it_is_in_the_way(self, bench, target, name):
+        files = {"memory.duckdb": DATABASE, "notes": b"1"}
+        bench.push(files)
+        store = Meanwhile(bench.store, target / name)
+        with pytest.raises(ConflictError, match=name) as caught:
+            api.restore(store, system_id=SYSTEM, to=target)
+        assert caught.value.exit_code == 11
+        assert "--force" in caught.value.hint
+        assert {path.name: path.read_bytes() for path in target.iterdir()} == {name: b"theirs"}
+        api.restore(store, system_id=SYSTEM, to=target, force=True)
+        assert {path.name: path.read_bytes() for path in target.iterdir()} == files
+
+    @pytest.mark.parametrize("name", ["a.txt", "b.bin"])
+    def test_at_the_last_moment_what_was_placed_is_taken_back(self, bench, target, monkeypatch, name):
+        bench.push(FILES)
+
+        def late(path: Path, final: Path, *, overwrite: bool) -> None:
+            if final.name == name:
+                final.write_bytes(b"theirs")
+            publish(path, final, overwrite=overwrite)
+
+        monkeypatch.setattr(placing, "publish", late)
+        with pytest.raises(ConflictError, match=name):
+            bench.restore(to=target)
+        assert {path.name: path.read_bytes() for path in target.iterdir()} == {name: b"theirs"}
+
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+    @pytest.mark.parametrize("force", [True, False])
+    def test_a_later_file_that_cannot_be_placed_takes_the_others_back(self, bench, target, monkeypatch, error, force):
+        bench.push(FILES)
+
+        def fails(path: Path, final: Path, *, overwrite: bool) -> None:
+            if final.name == "b.bin":
+                raise error
+            publish(path, final, overwrite=overwrite)
+
+        monkeypatch.setattr(placing, "publish", fails)
+        with pytest.raises(AkoshaSnapError if isinstance(error, OSError) else KeyboardInterrupt):
+            bench.restore(to=target, force=force)
+        assert names(target) == set()
+
+
+RESTORE_WITH_FEW_FILES = """
+import resource, sys
+from akosha_snap import api
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+store, to = sys.argv[1:]
+assert len(api.restore(store, system_id="mac-local", to=to).files) == 300
+assert api.verify(store, "all", system_id="mac-local", level="open").ok
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="resource limits of POSIX")
+def test_300_files_come_back_where_128_may_be_open(tmp_path, target):
+    files = {f"file {i}": prose(2000, i % 40) + str(i).encode() for i in range(300)}
+    Bench(tmp_path, DirectoryStore(tmp_path / "store")).push(files)
+    command = [sys.executable, "-c", RESTORE_WITH_FEW_FILES, str(tmp_path / "store"), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == files
 
 
 class TestUnknown:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from akosha_snap.errors import ObjectExists, StoreError, TransientStoreError
@@ -110,6 +113,72 @@ def test_it_is_silent(capfd, caplog):
     store.put("a", b"")
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+def test_a_given_up_job_starts_no_request():
+    store, counting, _ = stack()
+    store.put("a", b"x")
+    store.abort()
+    for act in [lambda: store.get("a"), lambda: store.put("b", b""), lambda: store.start_multipart("c")]:
+        with pytest.raises(TransientStoreError, match="the job was given up") as caught:
+            act()
+        assert caught.value.hint
+    assert counting.requests == 1
+
+
+def test_a_request_under_way_is_finished_and_not_repeated():
+    class Slow(Failing):
+        def _request(self, method, call, *, sent=0):
+            store.abort()  # while it is under way
+            return super()._request(method, call, sent=sent)
+
+    clock = Clock()
+    store = RetryingStore(Slow(), clock=clock, sleep=clock.sleep)
+    store.put("a", b"x")
+    store = RetryingStore(Slow(busy()), clock=clock, sleep=clock.sleep)
+    with pytest.raises(TransientStoreError, match=r"cannot write a: 503 \(tried once in 0\.0 s\)"):
+        store.put("a", b"x")
+    assert clock.waits == []
+
+
+def test_a_job_given_up_during_an_injected_sleep_is_not_tried_again():
+    counting = CountingStore(Failing(busy()))
+    store = RetryingStore(counting, sleep=lambda _: store.abort())
+    with pytest.raises(TransientStoreError, match="tried once"):
+        store.put("a", b"x")
+    assert counting.requests == 1
+
+
+def test_the_waits_of_all_threads_end_at_once():
+    counting = CountingStore(Failing(*[busy(60.0)] * 8))
+    store = RetryingStore(counting)
+    raised: list[TransientStoreError] = []
+
+    def put(number: int) -> None:
+        with pytest.raises(TransientStoreError) as caught:
+            store.put(str(number), b"")
+        raised.append(caught.value)
+
+    threads = [threading.Thread(target=put, args=[number]) for number in range(8)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    while counting.requests < 8:
+        time.sleep(0.001)
+    store.abort()
+    for thread in threads:
+        thread.join(10)
+    assert time.monotonic() - started < 5
+    assert [error.message[:30] for error in raised] == ["cannot write a: 503 (tried onc"] * 8
+    assert counting.requests == 8
+
+
+def test_without_an_abort_it_really_waits(monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.05)
+    store = RetryingStore(Failing(busy()))
+    started = time.monotonic()
+    store.put("a", b"x")
+    assert time.monotonic() - started >= 0.05
 
 
 def test_a_part_is_tried_again():

@@ -84,7 +84,7 @@ def test_every_error_has_its_kind_and_a_next_step(error, kind):
     ours = translate(error, "write packs/ab in s3://bucket/base")
     assert type(ours) is kind
     assert "cannot write packs/ab in s3://bucket/base: " in ours.message
-    assert ours.hint or kind in {ObjectExists, ObjectNotFound}
+    assert ours.hint
     assert KEY_ID not in str(ours)
     assert str(ours).isprintable()
 
@@ -103,7 +103,10 @@ def test_the_clock_and_the_region_are_named():
     assert "?region=" in translate(answer(301, "PermanentRedirect"), "write a").hint
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("", None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("soon", None), ("", None), ("²", None), ("٣", None), ("-1", None), ("1.5", None)],
+)
 def test_the_server_may_ask_for_time(header, seconds):
     ours = translate(answer(503, "SlowDown", **{"retry-after": header}), "write a")
     assert ours.retry_after == seconds
@@ -129,7 +132,8 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         always = {"Content-Length": str(len(body)), "Connection": "close"}
         for name, value in {**always, **headers}.items():
-            self.send_header(name, value)
+            if value:  # an empty one takes back what is always sent
+                self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -221,6 +225,12 @@ def test_a_truncated_body(server, store):
         store.get("a")
 
 
+def test_what_is_there_or_is_not_has_a_next_step():
+    assert "run it again" in translate(answer(412, "PreconditionFailed"), "write a", conditional=True).hint
+    assert "check the store's URL" in translate(answer(404, "NoSuchKey"), "read a").hint
+    assert "dropped the upload" in translate(answer(404, "NoSuchUpload"), "write a").hint
+
+
 def test_a_server_that_ignores_ranges(server, store):
     server.script[:] = [(200, {}, b"0123456789")]
     assert store.get("a", start=3, length=4) == b"3456"
@@ -231,6 +241,29 @@ def test_an_answer_that_is_not_s3(server, store):
     for why in ["500", "not one of an S3 server"]:
         with pytest.raises(TransientStoreError, match=why):
             store.list_page("")
+
+
+def test_answers_that_lack_what_they_should_say(server, store):
+    truncated = b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
+    no_token = b"<IsTruncated>true</IsTruncated><NextContinuationToken></NextContinuationToken>"
+    no_size = b"<IsTruncated>false</IsTruncated><Contents><Key>base/a</Key></Contents>"
+    no_key = b"<IsTruncated>false</IsTruncated><Contents><Size>3</Size></Contents>"
+    listings = [truncated, *(b"<ListBucketResult>%s</ListBucketResult>" % body for body in (no_token, no_size, no_key))]
+    for act, body in [
+        *((lambda: store.list_page(""), listing) for listing in listings),
+        (lambda: store.start_multipart("a"), b"<InitiateMultipartUploadResult></InitiateMultipartUploadResult>"),
+        (lambda: store.put_part("a", "u", 1, b"x"), b""),
+    ]:
+        server.script[:] = [(200, {}, body)]
+        with pytest.raises(TransientStoreError, match="not one of an S3 server") as caught:
+            act()
+        assert caught.value.hint
+
+
+def test_a_head_without_a_length(server, store):
+    server.script[:] = [(200, {"Content-Length": "", "Transfer-Encoding": "chunked"}, b"")]
+    with pytest.raises(TransientStoreError, match="not one of an S3 server"):
+        store.head("a")
 
 
 def test_keys_no_store_can_hold_are_not_listed(server, store):

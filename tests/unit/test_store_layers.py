@@ -89,11 +89,11 @@ def test_a_dry_run_reads_and_does_not_write(tmp_path):
     store.put("b", b"new")
     store.delete("a")
     upload = store.start_multipart("c")
-    store.finish_multipart("c", upload, [store.put_part("c", upload, 1, b"123")], if_absent=True)
+    store.finish_multipart("c", upload, [store.put_part("c", upload, 1, b"123")])
     store.abort_multipart("c", upload)
     path = tmp_path / "file"
     path.write_bytes(b"12345")
-    put_file(store, "file", path, if_absent=True)
+    put_file(store, "file", path)
     assert [info.key for info in list_all(inner, "")] == ["a"]
     assert inner.get("a") == b"old"
     assert store.bytes_sent == 14

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from akosha_snap.errors import ConfigError
-from akosha_snap.stores import DirectoryStore, MemoryStore, S3Options, S3Store, open_store
+from akosha_snap.stores import DirectoryStore, S3Options, S3Store, open_store
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,25 @@ def test_a_windows_drive_is_a_folder():
     assert isinstance(open_store("C:\\backups"), DirectoryStore)
 
 
-def test_memory_is_fresh():
-    first, second = open_store("memory://"), open_store("memory://")
-    assert isinstance(first, MemoryStore)
-    assert first is not second
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:topsecret/def@mem/x",
+        "s3://AKIA:topsecret%40mem",
+        "s3:AKIA:topsecret@mem",
+        "AKIA:topsecret@mem/x",
+        "s3://AKIA:top secret, topsecret@mem/x",
+        "s3://mem/x#topsecret",
+        "s3://mem/x?region=a&aws_secret_access_key:topsecret",
+        "s3://mem;secret=topsecret",
+        "s3://mem/x?topsecret=1",
+        "s3://mem?endpoint=http://a:topsecret@h",
+    ],
+)
+def test_a_secret_in_a_url_is_never_echoed(url):
+    with pytest.raises(ConfigError) as caught:
+        open_store(url)
+    assert "topsecret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -124,17 +139,17 @@ def test_a_profile_that_is_not_there(monkeypatch):
         ("file:/abs", "not followed by //"),
         ("s3://", "names no bucket"),
         ("s3:///prefix", "names no bucket"),
-        ("s3://a", "'a' is not a bucket name"),
+        ("s3://a", "is not a bucket name"),
         ("s3://-bucket", "not a bucket name"),
         ("s3://bucket:80/p", "not a bucket name"),
-        ("s3://[bad/p", "Invalid IPv6"),
+        ("s3://[bad/p", "it is not a URL"),
         ("s3://buc\nket/p", "unprintable"),
-        ("s3://bucket/a//b", "not a prefix"),
-        ("s3://bucket/../b", "not a prefix"),
-        ("s3://bucket/p?colour=red", "unknown options: colour"),
+        ("s3://bucket/a//b", "prefix is not one"),
+        ("s3://bucket/../b", "prefix is not one"),
+        ("s3://bucket/p?colour=red", "unknown options"),
         ("s3://bucket/p?endpoint", "not name=value pairs"),
         ("s3://bucket/p?region=a&region=b", "an option twice"),
-        ("s3://bucket/p?region=no/where", "not a region"),
+        ("s3://bucket/p?region=no/where", "its region is not"),
         ("s3://bucket/p?addressing=odd", "addressing is not one of auto, path, virtual"),
         ("s3://bucket/p?addressing=", "addressing is not one of"),
         ("s3://bucket/p?endpoint=127.0.0.1:8333", r"not of the form http\(s\)://host"),
@@ -144,11 +159,12 @@ def test_a_profile_that_is_not_there(monkeypatch):
         ("s3://bucket/p?endpoint=http://host:port", "no valid host and port"),
         ("s3://bucket/p?endpoint=http://host/%3Fa=b", "options of its own"),
         ("s3://bucket/p#fragment", "fragment"),
-        ("file://host/folder", r"names a host \(host\)"),
+        ("file://host/folder", "names a host"),
         ("file:///folder?a=b", "takes no options"),
         ("file:///", "names no folder"),
         ("file:///a%00b", "names no folder"),
-        ("memory://name", "takes nothing after it"),
+        ("memory://", "not supported"),  # it would say saved, and keep nothing
+        ("memory://name", "not supported"),
     ],
 )
 def test_what_cannot_be_a_store(url, why):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
-from akosha_snap.errors import CapabilityError, ObjectExists, ObjectNotFound, SourceError, StoreError
-from akosha_snap.stores import Layer, MemoryStore, Page, list_all, put_file, transfer
+from akosha_snap.errors import CapabilityError, ObjectNotFound, SourceError, StoreError, TransientStoreError
+from akosha_snap.stores import CountingStore, DryRunStore, Layer, MemoryStore, Page, list_all, put_file, transfer
 from akosha_snap.stores.transfer import part_size
 
 MIB = 1024 * 1024
@@ -26,8 +28,9 @@ def test_a_listing_that_never_ends():
         def list_page(self, prefix, *, token=None):
             return Page([], "again")
 
-    with pytest.raises(StoreError, match="does not end"):
+    with pytest.raises(StoreError, match="does not end") as caught:
         list(list_all(Endless(MemoryStore()), ""))
+    assert "another store" in caught.value.hint
 
 
 def test_a_listing_of_many_pages():
@@ -53,8 +56,9 @@ def test_part_sizes(size, expected):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(SourceError, match=r"cannot read .*nothing: No such file"):
+    with pytest.raises(SourceError, match=r"cannot read .*nothing: No such file") as caught:
         put_file(MemoryStore(), "k", tmp_path / "nothing")
+    assert "check that the file is there" in caught.value.hint
 
 
 def test_a_folder_for_a_file(tmp_path):
@@ -87,30 +91,66 @@ def test_a_failed_upload_is_aborted_and_its_own_error_told(large, failing, error
     assert Breaking.aborted == 1
 
 
-class LostAnswer(Layer):
-    """Joins the parts, and then knows nothing of the upload, as S3 answers to a second try."""
+LOST = [ObjectNotFound("no such upload"), StoreError("InvalidPart"), TransientStoreError("timed out")]
 
-    def finish_multipart(self, key, upload, tags, *, if_absent=False):
-        super().finish_multipart(key, upload, tags, if_absent=if_absent)
+
+@pytest.mark.parametrize("error", LOST)
+def test_a_finished_upload_whose_answer_was_lost_is_stored(large, error):
+    class LostAnswer(Layer):
+        """Joins the parts, and then does not say so."""
+
+        def finish_multipart(self, key, upload, tags):
+            super().finish_multipart(key, upload, tags)
+            raise error
+
+    store = CountingStore(LostAnswer(MemoryStore()))
+    assert put_file(store, "k", large) == 45
+    assert store.get("k") == large.read_bytes()
+    assert "abort_multipart" not in store.requests_by_method
+    assert store.requests_by_method["head"] == 1
+
+
+class Gone(Layer):
+    """Knows nothing of the upload, which was never joined; `heads` fail if told to."""
+
+    heads: Exception | None = None
+
+    def finish_multipart(self, key, upload, tags):
         raise ObjectNotFound("no such upload")
 
-
-def test_a_finished_upload_whose_answer_was_lost_may_be_ours(large):
-    store = LostAnswer(MemoryStore())
-    with pytest.raises(ObjectExists, match="k already exists"):
-        put_file(store, "k", large, if_absent=True)
-    assert store.get("k") == large.read_bytes()
+    def head(self, key):
+        if self.heads:
+            raise self.heads
+        return super().head(key)
 
 
-def test_an_upload_that_is_gone(large):
-    class Gone(Layer):
-        def finish_multipart(self, key, upload, tags, *, if_absent=False):
-            raise ObjectNotFound("no such upload")
+@pytest.mark.parametrize("there", [None, b"", b"something else of another size"])
+@pytest.mark.parametrize("heads", [None, TransientStoreError("timed out")])
+def test_an_upload_that_is_gone(large, there, heads):
+    store = Gone(MemoryStore())
+    store.heads = heads
+    if there is not None:
+        store.put("k", there)
+    with pytest.raises(StoreError, match="is gone before it was finished") as caught:
+        put_file(store, "k", large)
+    assert not isinstance(caught.value, ObjectNotFound)
+    assert caught.value.hint == "run it again"
 
-    for if_absent in [False, True]:
-        with pytest.raises(StoreError, match="is gone before it was finished") as caught:
-            put_file(Gone(MemoryStore()), "k", large, if_absent=if_absent)
-        assert not isinstance(caught.value, ObjectNotFound)
+
+def test_little_is_in_memory(tmp_path):
+    """A file just above what goes whole is in parts, one just below is read once."""
+    assert transfer.SINGLE_PUT == 32 * MIB
+    path = tmp_path / "file"
+    for size, requests in [(32 * MIB, {"put": 1}), (32 * MIB + 1, {"start_multipart": 1, "put_part": 3})]:
+        path.write_bytes(bytes(size))
+        store = CountingStore(DryRunStore(MemoryStore()))
+        tracemalloc.start()
+        try:
+            assert put_file(store, "k", path) == size
+            assert tracemalloc.get_traced_memory()[1] < 34 * MIB
+        finally:
+            tracemalloc.stop()
+        assert store.requests_by_method.items() >= requests.items()
 
 
 def test_a_store_without_parts(large):

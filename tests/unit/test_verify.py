@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from typing import NamedTuple
 
 import msgspec
@@ -21,9 +22,9 @@ from helpers import (
 )
 
 from akosha_snap import api
-from akosha_snap.errors import ConfigError, NewerFormatError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, ConfigError, NewerFormatError, NothingThereError
 from akosha_snap.frames import TRAILER_SIZE, read_footer, read_trailer
-from akosha_snap.manifest import encode_manifest
+from akosha_snap.manifest import ChunkList, encode_manifest
 from akosha_snap.manifest.keys import format_key, manifest_key
 from akosha_snap.snapshot import storing
 from akosha_snap.snapshot.results import Level, VerifyResult
@@ -419,3 +420,40 @@ def test_the_two_first_snapshots_share_chunks_and_the_third_none():
     old, both, new = (set(chunk_hashes(next(iter(files.values())))) for files in (OLD, BOTH, NEW))
     assert old & both
     assert not new & (old | both)
+
+
+@pytest.mark.parametrize("lie", [{"codecs": [0, 1]}, {"raw_sizes": [5001, 5000]}, {"hashes": bytes(64)}])
+def test_two_snapshots_that_describe_one_frame_otherwise_are_found(bench, lie):
+    one, two = prose(5000, 1), prose(5000, 2)
+    packs = [[Part(one)], [Part(two)]]
+    honest = craft(bench, packs, {"f": [two]})
+
+    def lying(value: ChunkList) -> ChunkList:
+        return msgspec.structs.replace(value, **lie)
+
+    other = craft(bench, packs, {"g": [two]}, lie=lying)
+    found = bench.verify(level="manifest").problems
+    assert [problem.kind for problem in found] == ["frames_disagree"]
+    assert found[0].snapshots[0] in {honest.upload_id, other.upload_id}
+    assert honest.packs[0].rpartition("/")[2] in found[0].detail
+    for upload_id in (honest.upload_id, other.upload_id):
+        assert bench.verify(upload_id, level="manifest").ok
+    assert bench.verify(honest.upload_id, level="data").ok
+    assert not bench.verify(other.upload_id, level="index").ok
+
+
+def test_two_that_describe_it_alike_are_no_problem(bench):
+    packs = [[Part(prose(5000, 1))], [Part(prose(5000, 2))]]
+    for name in ("f", "g"):
+        craft(bench, packs, {name: [packs[0][0].chunk]})
+    assert bench.verify(level="data").ok
+
+
+@pytest.mark.parametrize("level", ["data", "open"])
+def test_a_temporary_folder_that_cannot_be_used_is_said(history, monkeypatch, tmp_path, level):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(AkoshaSnapError, match=r"cannot verify: .*nowhere") as caught:
+        history.verify(level)
+    assert caught.value.exit_code == 1
+    assert "TMPDIR" in caught.value.hint
+    assert history.verify("index").ok
