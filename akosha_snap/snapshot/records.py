@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from akosha_snap import source
 from akosha_snap.manifest import Counts
+from akosha_snap.source import RecordCounts
 
-__all__ = ["count_databases"]
+__all__ = ["add_up"]
 
 
-def count_databases(paths: Iterable[Path]) -> Counts:
-    """Open each database with DuckDB and add up its records.
-
-    Raises DamageError where DuckDB cannot read one, UnsupportedStorage (from
-    `akosha_snap.source`) where the installed DuckDB is too old for it.
-    """
-    found = [source.count_records(path) for path in paths]
-    return Counts(
-        conversations=sum(one.conversations for one in found),
-        reflections=sum(one.reflections for one in found),
-        entities=sum(one.entities for one in found),
-        relationships=sum(one.relationships for one in found),
-    )
+def add_up(found: Iterable[RecordCounts]) -> Counts:
+    """The records of several databases together."""
+    totals = [0, 0, 0, 0]
+    for one in found:
+        for i, number in enumerate((one.conversations, one.reflections, one.entities, one.relationships)):
+            totals[i] += number
+    conversations, reflections, entities, relationships = totals
+    return Counts(conversations, reflections, entities, relationships)

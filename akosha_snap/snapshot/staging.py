@@ -12,7 +12,7 @@ from akosha_snap import source
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.manifest import Counts
 from akosha_snap.manifest.ids import bare_name, is_file_name
-from akosha_snap.snapshot.records import count_databases
+from akosha_snap.snapshot.records import add_up
 from akosha_snap.source import StagedFile
 
 __all__ = ["StagedFiles", "count", "stage_files"]
@@ -78,6 +78,6 @@ def count(files: Iterable[StagedFile], previous: Counts | None) -> tuple[Counts,
     """
     databases = [Path(file.path) for file in files if file.kind == "duckdb"]
     try:
-        return count_databases(databases), []
+        return add_up(source.count_in_child(databases)), []
     except source.UnsupportedStorage as error:
         return msgspec.structs.replace(previous or Counts(), counted=False), [f"pushed without opening it: {error}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
 from akosha_snap.source.records import count_records
-from akosha_snap.source.spawn import stage_in_child
+from akosha_snap.source.spawn import count_in_child, stage_in_child
 from akosha_snap.source.staging import stage
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "StagedFile",
     "StagedSource",
     "UnsupportedStorage",
+    "count_in_child",
     "count_records",
     "stage",
     "stage_in_child",

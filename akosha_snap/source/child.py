@@ -1,4 +1,4 @@
-"""The child process of stage_in_child: a request on stdin, a reply on stdout, both JSON.
+"""The child process of stage_in_child and count_in_child: a request on stdin, a reply on stdout, both JSON.
 
 Started as `python -m akosha_snap.source.child`. It ends when its stdin does, so that it
 never outlives the parent, and leaves Ctrl-C to the parent.
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from akosha_snap.errors import AkoshaSnapError
+from akosha_snap.source.records import count_records
 from akosha_snap.source.staging import stage
 from akosha_snap.source.wire import Failure, Reply, Request
 
@@ -46,8 +47,10 @@ def _end_with_parent() -> None:
 
 def _serve(request: Request) -> Reply:
     try:
-        path, into = Path(os.fsdecode(request.path)), Path(os.fsdecode(request.into))
-        staged = stage(path, into, deadline=request.deadline)
+        paths = [Path(os.fsdecode(path)) for path in request.paths]
+        if request.task == "count":
+            return Reply(counts=[count_records(path) for path in paths])
+        staged = stage(paths[0], Path(os.fsdecode(request.into)), deadline=request.deadline)
     except AkoshaSnapError as error:
         return Reply(failure=Failure(type(error).__name__, error.message, error.hint))
     # JSON is UTF-8, the folder's name need not be

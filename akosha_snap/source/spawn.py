@@ -1,7 +1,8 @@
-"""Staging in a child process, for callers that may have the database open themselves.
+"""Work on databases in a child process.
 
-Closing any descriptor of a file drops every POSIX lock the process has on it, DuckDB's too:
-the next process could then open the database for writing as well (seen on 1.4.4 and 2.0.0).
+Staging, for callers that may have the database open themselves: closing any descriptor of a file
+drops every POSIX lock the process has on it, DuckDB's too, and the next process could then open the
+database for writing as well (seen on 1.4.4 and 2.0.0). Counting, to keep DuckDB out of ours.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,11 +19,12 @@ import msgspec
 from akosha_snap import errors
 from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
 from akosha_snap.source.files import shown
-from akosha_snap.source.model import StagedSource
+from akosha_snap.source.model import RecordCounts, StagedSource, UnsupportedStorage
+from akosha_snap.source.records import count_records
 from akosha_snap.source.staging import DEADLINE
 from akosha_snap.source.wire import Failure, Reply, Request
 
-__all__ = ["stage_in_child"]
+__all__ = ["count_in_child", "stage_in_child"]
 
 _MARGIN = 15.0
 """Seconds on top of the deadline for the child to start, and to end the try it is at."""
@@ -39,18 +42,34 @@ def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE) -> Sta
     needs for the file, and when anything, Ctrl-C too, interrupts the wait. Raises BusyError in the
     first case, and SourceError where no child can be started or it breaks.
     """
-    request = Request(os.fsencode(path), os.fsencode(into), deadline)
-    try:
-        size = path.stat().st_size
-    except (OSError, ValueError):
-        size = 0  # the child says what is wrong with it
-    reply = _ask(request, deadline + _MARGIN + 2 * size / _SLOWEST, shown(path))
-    if reply.failure:
-        raise _raised(reply.failure)
+    request = Request("stage", [os.fsencode(path)], os.fsencode(into), deadline)
+    reply = _ask(request, deadline + _MARGIN + 2 * _size(path) / _SLOWEST, shown(path))
     if not reply.staged:
-        raise SourceError(f"the process that copies {shown(path)} did not say how it went", hint=_BROKEN)
+        raise SourceError(f"the process that reads {shown(path)} did not say how it went", hint=_BROKEN)
     files = [msgspec.structs.replace(file, path=str(into / file.name)) for file in reply.staged.files]
     return msgspec.structs.replace(reply.staged, files=files)
+
+
+def count_in_child(paths: Sequence[Path]) -> list[RecordCounts]:
+    """`count_records` of each path, in order, errors included.
+
+    DuckDB then takes no memory of this process, and could not take it down either.
+    """
+    if not paths or not sys.executable:
+        return [count_records(path) for path in paths]
+    names = ", ".join(path.name for path in paths)
+    timeout = 4 * _MARGIN + sum(2 * _size(path) / _SLOWEST for path in paths)
+    reply = _ask(Request("count", [os.fsencode(path) for path in paths]), timeout, names)
+    if reply.counts is None:
+        raise SourceError(f"the process that reads {names} did not say how it went", hint=_BROKEN)
+    return reply.counts
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0  # the child says what is wrong with it
 
 
 def _ask(request: Request, timeout: float, name: str) -> Reply:
@@ -71,17 +90,20 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
         )
     except OSError as error:
         raise SourceError(
-            f"the process that copies {name} cannot be started: {error.strerror}",
+            f"the process that reads {name} cannot be started: {error.strerror}",
             hint="close some programs, and check that this runs: " + sys.executable,
         ) from error
     try:
-        return _talk(child, request, timeout, name)
+        reply = _talk(child, request, timeout, name)
     finally:  # every way out, Ctrl-C too, leaves no child behind
         child.kill()
         child.wait()
         for pipe in (child.stdin, child.stdout, child.stderr):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
+    if reply.failure:
+        raise _raised(reply.failure)
+    return reply
 
 
 def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name: str) -> Reply:
@@ -93,14 +115,14 @@ def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name
     try:
         code = child.wait(timeout)  # its reply, at most a few hundred bytes, fits the pipe
     except subprocess.TimeoutExpired:
-        raise BusyError(f"copying {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
+        raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
     if code:
         last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise SourceError(f"the process that copies {name} ended with code {code}: {last}", hint=_BROKEN)
+        raise SourceError(f"the process that reads {name} ended with code {code}: {last}", hint=_BROKEN)
     try:
         return msgspec.json.decode(child.stdout.read(), type=Reply)
     except msgspec.DecodeError as error:
-        raise SourceError(f"the process that copies {name} answered nonsense: {error}", hint=_BROKEN) from error
+        raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
 
 
 def _environment() -> dict[str, str]:
@@ -115,7 +137,7 @@ def _environment() -> dict[str, str]:
 
 
 def _raised(failure: Failure) -> AkoshaSnapError:
-    kind = getattr(errors, failure.kind, SourceError)
+    kind = UnsupportedStorage if failure.kind == "UnsupportedStorage" else getattr(errors, failure.kind, SourceError)
     if not (isinstance(kind, type) and issubclass(kind, AkoshaSnapError)):
         kind = SourceError
     return kind(failure.message, hint=failure.hint)

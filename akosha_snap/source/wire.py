@@ -1,20 +1,23 @@
-"""What stage_in_child and its child say to each other, as JSON."""
+"""What stage_in_child and count_in_child say to their child, and it to them, as JSON."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from akosha_snap.source.model import StagedSource
+from akosha_snap.source.model import RecordCounts, StagedSource
 
 __all__ = ["Failure", "Reply", "Request"]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The arguments of `stage`; paths as the bytes they are on disk."""
+    """The arguments of `stage` (one path) or `count_records` (any number); paths as the bytes they are on disk."""
 
-    path: bytes
-    into: bytes
-    deadline: float
+    task: Literal["stage", "count"]
+    paths: list[bytes]
+    into: bytes = b""
+    deadline: float = 0.0
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -26,7 +29,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What `stage` returned or raised. The parent knows the folder: only the names of the copies count."""
+    """What was returned or raised. The parent knows the folder: only the names of the copies count."""
 
     staged: StagedSource | None = None
+    counts: list[RecordCounts] | None = None
     failure: Failure | None = None

@@ -10,7 +10,7 @@ from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.manifest.keys import manifest_key
 from akosha_snap.snapshot.checks.findings import Findings, Opened
-from akosha_snap.snapshot.records import count_databases
+from akosha_snap.snapshot.records import add_up
 from akosha_snap.snapshot.restore import write_files
 from akosha_snap.snapshot.system import System
 
@@ -35,7 +35,7 @@ def _open(system: System, snapshot: Opened, folder: Path, findings: Findings, ke
     write_files(system, snapshot.manifest, folder, files, observer, overwrite=False)
     databases = [folder / file.name for file in files if file.kind == "duckdb"]
     try:
-        counts = count_databases(databases)
+        counts = add_up(source.count_records(path) for path in databases)
     except source.UnsupportedStorage as error:
         findings.warnings.append(f"snapshot {snapshot.upload_id} was restored but not opened: {error}")
         return
