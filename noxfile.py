@@ -36,5 +36,12 @@ def contract(session: nox.Session) -> None:
     session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks: the quick run that CI makes, or `nox -s bench -- ARGUMENTS`."""
+    session.install("--quiet", ".", *_group("bench"))
+    session.run("python", "-m", "benchmarks", *(session.posargs or ["--quick"]))
+
+
 def _group(name: str) -> list[str]:
     return nox.project.dependency_groups(PYPROJECT, name)

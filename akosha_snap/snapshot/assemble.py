@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,33 +37,59 @@ def assemble(
     memory does not grow with the files. Raises DamageError where a frame or a whole
     file's BLAKE3 is wrong; the outputs are then not to be used.
     """
-    places: defaultdict[int, list[tuple[BinaryIO, int]]] = defaultdict(list)
-    for number, output in outputs.items():
-        position = 0
-        for i in chunk_list.files[number].frames:
-            places[i].append((output, position))
-            position += chunk_list.raw_sizes[i]
-
-    def chunk_of(i: int) -> bytes:
-        file, position = places[i][0]
-        file.seek(position)
-        return file.read(chunk_list.raw_sizes[i])
-
-    frames = with_bases(chunk_list, list(places))
     with tempfile.TemporaryFile(dir=scratch) as spill:
-        spilled = 0
-        for i, chunk in decode_frames(system, chunk_list, packs, frames, chunk_of):
+        targets = _Targets(chunk_list, outputs, spill)
+        frames = with_bases(chunk_list, targets.frames())
+        for i, chunk in decode_frames(system, chunk_list, packs, frames, targets.read):
             if isinstance(chunk, DamageError):
                 raise chunk
-            observer.advance(len(chunk) * len(places[i]))
-            if not places[i]:
-                places[i].append((spill, spilled))
-                spilled += len(chunk)
-            for file, position in places[i]:
-                file.seek(position)
-                file.write(chunk)
+            observer.advance(targets.write(i, chunk))
     for number, output in outputs.items():
         _check_whole(output, chunk_list.files[number].blake3, chunk_list.files[number].name)
+
+
+class _Targets:
+    """Where each frame's chunk goes: (file, position in bytes), in 16 bytes a frame.
+
+    `_file` holds an index in `_files`, the first of which takes chunks that are only bases.
+    """
+
+    def __init__(self, chunk_list: ChunkList, outputs: Mapping[int, BinaryIO], spill: BinaryIO) -> None:
+        self._sizes = chunk_list.raw_sizes
+        self._files = [spill, *outputs.values()]
+        self._file = array("q", bytes(8 * len(chunk_list)))
+        self._position = array("q", bytes(8 * len(chunk_list)))
+        self._again: defaultdict[int, list[tuple[BinaryIO, int]]] = defaultdict(list)
+        self._spilled = 0
+        for index, number in enumerate(outputs, start=1):
+            position = 0
+            for i in chunk_list.files[number].frames:
+                if self._file[i]:
+                    self._again[i].append((self._files[index], position))
+                else:
+                    self._file[i], self._position[i] = index, position
+                position += self._sizes[i]
+
+    def frames(self) -> Iterator[int]:
+        """The frames that the outputs consist of."""
+        return (i for i, index in enumerate(self._file) if index)
+
+    def write(self, i: int, chunk: bytes) -> int:
+        """Put a chunk wherever it goes; returns the bytes of outputs that are done by that."""
+        if not self._file[i]:
+            self._position[i] = self._spilled
+            self._spilled += len(chunk)
+        places = [(self._files[self._file[i]], self._position[i]), *self._again.get(i, [])]
+        for file, position in places:
+            file.seek(position)
+            file.write(chunk)
+        return len(chunk) * len(places) if self._file[i] else 0
+
+    def read(self, i: int) -> bytes:
+        """A chunk that was written."""
+        file = self._files[self._file[i]]
+        file.seek(self._position[i])
+        return file.read(self._sizes[i])
 
 
 def _check_whole(output: BinaryIO, expected: bytes, name: str) -> None:

@@ -1,0 +1,1 @@
+"""akosha-snap measured beside its peers: `python -m benchmarks` (see `--help`)."""
