@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from akosha_snap.errors import ConfigError, ConflictError
+from akosha_snap.errors import ConfigError, ConflictError, NothingThereError
 from akosha_snap.frames import content_hash
 
 __all__ = [
@@ -61,9 +61,11 @@ def make_upload_id(root: bytes, now: dt.datetime, newest: str | None) -> str:
 
 
 def check_upload_id(upload_id: str) -> str:
-    """The id itself where it has our shape. Raises ConfigError."""
+    """The id itself where it has our shape. Raises NothingThereError: no snapshot can be called otherwise."""
     if not is_upload_id(upload_id):
-        raise ConfigError(f"{upload_id!r} is not an upload id", hint="run `akosha-snap list` for those that exist")
+        raise NothingThereError(
+            f"no snapshot is called {upload_id!r}", hint="run `akosha-snap list` for those that exist"
+        )
     return upload_id
 
 

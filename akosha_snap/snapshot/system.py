@@ -82,7 +82,7 @@ class System:
         return sorted((named[1] for named in found if named and is_upload_id(named[1])), reverse=True)
 
     def resolve(self, upload_id: str) -> str:
-        """The upload id itself, or the newest one for `latest`. Raises NothingThereError, ConfigError."""
+        """The upload id itself, or the newest one for `latest`. Raises NothingThereError."""
         if upload_id != LATEST:
             return check_upload_id(upload_id)
         if not (uploads := self.uploads()):

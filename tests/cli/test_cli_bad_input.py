@@ -97,8 +97,8 @@ def test_unknown_upload_id(cli, store, memory, command) -> None:
     assert unknown in outcome.error
     assert "akosha-snap list" in outcome.error
     outcome = cli(*command, "yesterday")
-    assert outcome.code == 2
-    assert "'yesterday' is not an upload id" in outcome.error
+    assert outcome.code == 10
+    assert "no snapshot is called 'yesterday'" in outcome.error
 
 
 @pytest.mark.parametrize("command", [["push", "x"], ["list"], ["show"], ["restore", "--to", "back"], ["verify"]])

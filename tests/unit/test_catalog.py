@@ -6,7 +6,7 @@ import pytest
 from helpers import SYSTEM, chunk_hashes, noise, prose
 
 from akosha_snap import api
-from akosha_snap.errors import AkoshaSnapError, ConfigError, NewerFormatError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, NewerFormatError, NothingThereError
 from akosha_snap.manifest.keys import format_key, manifest_key
 from akosha_snap.stores import DirectoryStore, MemoryStore
 
@@ -98,7 +98,7 @@ class TestShow:
         bench.push({"a": b"1"})
         with pytest.raises(NothingThereError, match="list"):
             api.show(bench.store, "20260101T000000Z-00000000", system_id=SYSTEM)
-        with pytest.raises(ConfigError, match="not an upload id"):
+        with pytest.raises(NothingThereError, match="no snapshot is called"):
             api.show(bench.store, "newest", system_id=SYSTEM)
         with pytest.raises(NothingThereError, match="no snapshot"):
             api.show(bench.store, system_id="other")

@@ -9,7 +9,7 @@ from akosha_rules import _check_file as check_akosha_name
 from akosha_rules import is_system_id, is_upload_id
 from helpers import NOW
 
-from akosha_snap.errors import ConfigError
+from akosha_snap.errors import ConfigError, NothingThereError
 from akosha_snap.manifest.ids import (
     bare_name,
     check_system_id,
@@ -90,7 +90,7 @@ def test_upload_ids_sort_by_time():
      "20261323T071500Z-3f9c0a1b", "20261123T251500Z-3f9c0a1b", "20261123T071500Z-3f9c0a1b\n"],
 )  # fmt: skip
 def test_what_is_no_upload_id(text):
-    with pytest.raises(ConfigError, match="not an upload id"):
+    with pytest.raises(NothingThereError, match="no snapshot is called"):
         check_upload_id(text)
 
 

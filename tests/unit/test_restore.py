@@ -314,7 +314,7 @@ class TestUnknown:
 
     def test_what_is_no_upload_id(self, bench, target):
         bench.push(FILES)
-        with pytest.raises(ConfigError, match="not an upload id"):
+        with pytest.raises(NothingThereError, match="no snapshot is called"):
             bench.restore("../../other", to=target)
 
     def test_no_snapshot_at_all_names_the_systems_there_are(self, any_bench, target):
