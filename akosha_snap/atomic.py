@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from akosha_snap.errors import BusyError
 
-__all__ = ["TEMPORARY_PREFIX", "fsync_directory", "publish", "temporary_file"]
+__all__ = ["TEMPORARY_PREFIX", "fsync_directory", "publish", "sweep", "temporary_file"]
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names of unfinished files start with this; listings leave them out."""
+
+_OURS = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
+_A_DAY = 86_400.0
 
 _LOCK_NAME = f"{TEMPORARY_PREFIX}lock"
 """Taken where there are no hard links. It stays: removed, two processes could hold a lock on two of them."""
@@ -44,6 +50,15 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
             with contextlib.suppress(OSError):  # what is left in its buffer may not fit on a full disk
                 file.close()
             path.unlink(missing_ok=True)
+
+
+def sweep(directory: Path) -> None:
+    """Remove unfinished files of ours that a killed process left in `directory` more than a day ago."""
+    for path in directory.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if _OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _A_DAY:
+                path.unlink()
 
 
 def publish(path: Path, final: Path, *, overwrite: bool) -> None:

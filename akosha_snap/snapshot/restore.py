@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from akosha_snap.atomic import temporary_file
+from akosha_snap.atomic import sweep, temporary_file
 from akosha_snap.errors import AkoshaSnapError, ConflictError, NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
@@ -50,6 +50,7 @@ def restore_snapshot(
         refuse_taken(to, files)
     try:
         to.mkdir(parents=True, exist_ok=True)
+        sweep(to)
         restored = write_files(system, manifest, to, files, observer, overwrite=force)
     except FileExistsError as error:
         raise ConflictError(str(error), hint="it appeared during the restore; run again with --force") from None

@@ -136,6 +136,18 @@ class TestDatabases:
         assert (target / memory_db.REFLECTION).read_bytes() == path.read_bytes()
 
 
+def test_what_a_killed_restore_left_long_ago_is_removed(bench, target):
+    target.mkdir()
+    old, young, theirs = (target / name for name in (f".tmp-{'0' * 16}", f".tmp-{'1' * 16}", ".tmp-notes"))
+    for path in (old, young, theirs):
+        path.write_bytes(b"x")
+    for path in (old, theirs):
+        os.utime(path, (0, 0))
+    bench.push(FILES)
+    bench.restore(to=target)
+    assert names(target) == {young.name, theirs.name, *FILES}
+
+
 class TestInTheWay:
     def test_nothing_is_replaced_without_force(self, bench, target):
         target.mkdir()
