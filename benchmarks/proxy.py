@@ -86,6 +86,7 @@ class Proxy:
         ready.set()
         await stop.wait()
         server.close()
+        await asyncio.sleep(0.01)  # a connection just accepted gets to its `finally` only once it has begun
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -93,12 +94,26 @@ class Proxy:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.traffic.connections += 1
-        framing = RequestFraming()
+        writers = [writer]
         try:
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port, limit=2 * _PIECE)
+            writers.append(to_server)
+            await self._pass_on(reader, to_server, from_server, writer)
         except OSError:
-            writer.close()
-            return
+            pass  # the server does not listen: the client sees its connection closed
+        finally:
+            for each in writers:
+                each.close()
+            await asyncio.gather(*(each.wait_closed() for each in writers), return_exceptions=True)
+
+    async def _pass_on(
+        self,
+        reader: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        from_server: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        framing = RequestFraming()
         _no_delay(writer)
         _no_delay(to_server)
         up = asyncio.create_task(self._upwards(reader, to_server, framing))
@@ -110,8 +125,6 @@ class Proxy:
         for task in (up, down):
             task.cancel()
         await asyncio.gather(up, down, return_exceptions=True)
-        writer.close()
-        to_server.close()
 
     async def _upwards(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framing: RequestFraming
