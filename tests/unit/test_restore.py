@@ -214,6 +214,16 @@ class TestInTheWay:
             bench.restore(to=target, force=True)
         assert names(target) == {"a.txt"}
 
+    def test_a_folder_under_a_logs_name_leaves_everything_as_it_was(self, bench, target):
+        (target / "memory.duckdb.wal.checkpoint").mkdir(parents=True)
+        theirs = {"memory.duckdb": b"their database", "memory.duckdb.wal": b"their log"}
+        for name, data in theirs.items():
+            (target / name).write_bytes(data)
+        bench.push({"memory.duckdb": DATABASE})
+        with pytest.raises(ConflictError, match="checkpoint is a folder"):
+            bench.restore(to=target, force=True)
+        assert {name: (target / name).read_bytes() for name in theirs} == theirs
+
     def test_a_target_that_is_a_file(self, bench, target):
         target.write_bytes(b"mine")
         bench.push(FILES)

@@ -21,7 +21,7 @@ from akosha_snap.errors import (
     TransientStoreError,
 )
 from akosha_snap.stores import CountingStore, RetryingStore, S3Options, S3Store, open_store
-from akosha_snap.stores.s3_errors import translate
+from akosha_snap.stores.s3_errors import is_beyond_end, translate
 
 KEY_ID = "AKIAKEYIDOFATEST"
 
@@ -397,3 +397,10 @@ class TestSeaweed:
             list(pool.map(lambda n: store.put(f"many/{n:04}", b""), range(1050)))
         assert sorted(info.key for info in list_all(store, "")) == [f"many/{n:04}" for n in range(1050)]
         assert store.requests_by_method["list_page"] == 2
+
+
+def test_a_read_timeout_is_not_the_end_of_an_object():
+    error = boto.ReadTimeoutError(endpoint_url="http://127.0.0.1:9")
+    assert error.response is None
+    assert not is_beyond_end(error)
+    assert isinstance(translate(error, "read k in s3://b"), TransientStoreError)
