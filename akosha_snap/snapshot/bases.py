@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,10 +48,8 @@ class Choice(NamedTuple):
 class Bases:
     """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand."""
 
-    def __init__(self, table: SimilarityTable, known: Container[bytes] = ()) -> None:
-        """`known` are the chunks that `table` has seen."""
-        self.table = table
-        self._known = known
+    def __init__(self) -> None:
+        self._table = SimilarityTable()
         self._at_hand: dict[int, tuple[bytes, AtHand, int]] = {}
 
     def offer(self, chunk: bytes, where: AtHand, depth: int) -> None:
@@ -61,22 +58,21 @@ class Bases:
             self._at_hand[hint(chunk)] = (chunk, where, depth)
 
     def learn(self) -> None:
-        """Read what was offered and not known yet, to know what each chunk is made of."""
+        """Read what was offered, to know what each chunk is made of."""
         for chunk, where, _ in self._at_hand.values():
-            if chunk not in self._known:
-                self.table.add(features(where.read()), chunk)
+            self._table.add(features(where.read()), chunk)
 
     def choose(self, chunk: bytes, where: AtHand) -> Choice:
         """Read a new chunk, choose its bases, and let it serve as one for those that follow."""
         data = where.read()
         made_of = features(data)
         chosen = self._similar(made_of)
-        self.table.add(made_of, chunk)
+        self._table.add(made_of, chunk)
         self.offer(chunk, where, 1 + max((depth for _, _, depth in chosen), default=0))
         return Choice(chunk, data, tuple((base, place) for base, place, _ in reversed(chosen)))
 
     def _similar(self, made_of: NDArray[np.uint64]) -> list[tuple[bytes, AtHand, int]]:
-        hints = (self._at_hand.get(found) for found in self.table.similar(made_of))
+        hints = (self._at_hand.get(found) for found in self._table.similar(made_of))
         return [known for known in hints if known][:_MAX_BASES]
 
 

@@ -75,10 +75,10 @@ class Packer:
         self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
         self._builder, self.ref = PackBuilder(), PackRef()
 
-    def put_beside(self, key: str, data: bytes = b"") -> None:
-        """Store a small object while packs are on their way; `finish` waits for it too."""
-        self._uploads.append(self._pool.submit(self._system.store.put, key, data))
-        self.keys.append(key)
+    def put_beside(self, marker: str) -> None:
+        """Store a marker while packs are on their way; `finish` waits for it too."""
+        self._uploads.append(self._pool.submit(self._system.store.put, marker, b""))
+        self.keys.append(marker)
 
     def finish(self) -> None:
         """Upload what is left and wait until everything is stored. Raises what an upload raised."""

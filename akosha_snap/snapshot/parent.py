@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest import Manifest
-from akosha_snap.manifest.keys import pack_id_of, packs_prefix
 from akosha_snap.snapshot.chunk_listing import ListBase
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.system import System, check_chunk_list
-from akosha_snap.stores import list_all
 
 __all__ = ["Parent", "find_parent"]
 
@@ -44,7 +42,7 @@ def find_parent(system: System, journal: Journal) -> Parent:
     except StoreNotCreated:
         return Parent(Inventory(), is_first=True)
     uploads = system.uploads()
-    sizes = _stored_packs(system)
+    sizes = system.stored_packs()
     warnings: list[str] = []
     parent = Parent(Inventory(), newest=uploads[0] if uploads else None)
     for upload_id in uploads:
@@ -75,12 +73,6 @@ def _open(parent: Parent, upload_id: str, manifest: Manifest, raw_list: bytes, s
             for pack in dict.fromkeys(lost)
         ],
     )
-
-
-def _stored_packs(system: System) -> dict[bytes, int]:
-    """Id and size in bytes of each pack the store lists."""
-    found = ((pack_id_of(info.key), info.size) for info in list_all(system.store, packs_prefix(system.id)))
-    return {pack_id: size for pack_id, size in found if pack_id}
 
 
 def _add_pending(system: System, journal: Journal, sizes: dict[bytes, int], inventory: Inventory) -> None:

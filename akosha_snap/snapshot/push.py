@@ -12,7 +12,6 @@ import msgspec
 
 from akosha_snap.errors import NothingThereError
 from akosha_snap.events import Observer
-from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.manifest import Cost, Counts
 from akosha_snap.manifest.ids import make_upload_id
 from akosha_snap.manifest.root import snapshot_root
@@ -97,8 +96,7 @@ def _run(
     parent = plan.parent
     journal = Journal(None) if options.dry_run else workspace.journal
     with Packer(system, parent.inventory, journal) as packer:
-        bases = Bases(SimilarityTable())
-        stored = store_files(plan.staged.files, parent.inventory, bases, packer, observer)
+        stored = store_files(plan.staged.files, parent.inventory, Bases(), packer, observer)
         root = snapshot_root((file.name, file.size, file.blake3) for file in stored.files)
         result = _describe(system, plan, stored)
         if _is_unchanged(system, parent, root, stored, options):

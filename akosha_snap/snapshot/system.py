@@ -15,7 +15,9 @@ from akosha_snap.manifest.keys import (
     format_key,
     full_file_key,
     manifest_key,
+    pack_id_of,
     pack_key,
+    packs_prefix,
     system_marker,
     upload_key,
 )
@@ -80,6 +82,11 @@ class System:
         """The upload ids of every committed snapshot, newest first."""
         found = (upload_key(info.key) for info in list_all(self.store, system_marker(self.id)))
         return sorted((named[1] for named in found if named and is_upload_id(named[1])), reverse=True)
+
+    def stored_packs(self) -> dict[bytes, int]:
+        """Id and size in bytes of each pack the store lists."""
+        found = ((pack_id_of(info.key), info.size) for info in list_all(self.store, packs_prefix(self.id)))
+        return {pack_id: size for pack_id, size in found if pack_id}
 
     def resolve(self, upload_id: str) -> str:
         """The upload id itself, or the newest one for `latest`. Raises NothingThereError."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -222,3 +224,9 @@ def test_every_module_with_code_says_what_it_is_for():
 
 def test_no_import_star():
     assert {module.path for module in MODULES if any(name.endswith(".*") for name in imports(module))} == set()
+
+
+def test_the_library_imports_nothing_slow():
+    code = "import sys, akosha_snap.api; print(*{'boto3', 'duckdb', 'httpx', 'numpy', 'rich'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []

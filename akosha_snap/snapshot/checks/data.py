@@ -37,9 +37,8 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     Under 100, `sample` percent of the frames are drawn at random and read with all
     they need; packs as a whole are then not hashed.
     """
-    missing = {problem.object for problem in findings.problems if problem.kind in {"pack_missing", "pack_size"}}
-    sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
-    order = [pack_id for pack_id in _bases_first(system, findings) if pack_key(system.id, pack_id) not in missing]
+    sizes = findings.whole_packs(system.id)
+    order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in sizes]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
     parts = [part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from akosha_snap.manifest import ChunkList, Manifest
+from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.results import Problem
 
@@ -54,6 +55,12 @@ class Findings:
     def users(self, pack_id: bytes) -> list[str]:
         """The snapshots that need a pack."""
         return [snapshot.upload_id for snapshot in self.opened if pack_id in snapshot.pack_sizes]
+
+    def whole_packs(self, system_id: str) -> dict[bytes, int]:
+        """Id and size in bytes of each needed pack that is there with its size (after level `manifest`)."""
+        broken = {problem.object for problem in self.problems if problem.kind in {"pack_missing", "pack_size"}}
+        sizes = {pack_id: size for snapshot in self.opened for pack_id, size in snapshot.pack_sizes.items()}
+        return {pack_id: size for pack_id, size in sizes.items() if pack_key(system_id, pack_id) not in broken}
 
     def touched(self) -> set[str]:
         """Every snapshot that some problem touches."""

@@ -18,9 +18,7 @@ _PARALLEL = 8
 
 def check_index(system: System, findings: Findings) -> None:
     """Fetch the footer of every pack that is there and compare."""
-    broken = {problem.object for problem in findings.problems if problem.kind in {"pack_missing", "pack_size"}}
-    sizes = {pack_id: size for snapshot in findings.opened for pack_id, size in snapshot.pack_sizes.items()}
-    packs = [pack_id for pack_id in sizes if pack_key(system.id, pack_id) not in broken]
+    sizes = findings.whole_packs(system.id)
 
     def fetch(pack_id: bytes) -> Footer | AkoshaSnapError:
         try:
@@ -29,7 +27,7 @@ def check_index(system: System, findings: Findings) -> None:
             return error
 
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        for pack_id, footer in zip(packs, pool.map(fetch, packs), strict=True):
+        for pack_id, footer in zip(sizes, pool.map(fetch, sizes), strict=True):
             key = pack_key(system.id, pack_id)
             if isinstance(footer, AkoshaSnapError):
                 findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)

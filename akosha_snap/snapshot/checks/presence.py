@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
-from akosha_snap.manifest.keys import format_key, manifest_key, pack_id_of, pack_key, packs_prefix
+from akosha_snap.manifest.keys import format_key, manifest_key, pack_key
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.system import ListDamage, System
-from akosha_snap.stores import list_all
 
 __all__ = ["check_presence"]
 
@@ -65,7 +64,7 @@ def _check_parents(uploads: list[str], findings: Findings) -> None:
 
 
 def _check_packs(system: System, findings: Findings) -> None:
-    sizes = {pack_id_of(info.key): info.size for info in list_all(system.store, packs_prefix(system.id))}
+    sizes = system.stored_packs()
     expected: dict[bytes, set[int]] = {}
     for snapshot in findings.opened:
         for pack_id, size in snapshot.pack_sizes.items():
