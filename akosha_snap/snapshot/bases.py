@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from akosha_snap.chunking import features
 from akosha_snap.frames import Codec, Frame, content_hash, encode
 from akosha_snap.frames.similarity import SimilarityTable, hint
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from akosha_snap.snapshot.inventory import Inventory
 
 __all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
 
@@ -31,54 +30,101 @@ class AtHand(NamedTuple):
     size: int
 
     def read(self) -> bytes:
-        """The bytes that are there now."""
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            return file.read(self.size)
+        """The bytes that are there now; fewer, or none, where the file has gone."""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                return file.read(self.size)
+        except OSError:
+            return b""
 
 
 class Choice(NamedTuple):
-    """A new chunk, and the chunks to compress it against, the most useful last."""
+    """A new chunk, and the chunks to compress it against, the most useful last: numbers and names."""
 
+    number: int
     chunk: bytes
     data: bytes
-    bases: tuple[tuple[bytes, AtHand], ...]
+    bases: tuple[tuple[int, bytes, AtHand], ...]
 
 
 class Bases:
-    """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand."""
+    """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand.
 
-    def __init__(self) -> None:
-        self._table = SimilarityTable()
-        self._at_hand: dict[int, tuple[bytes, AtHand, int]] = {}
+    Columns by the chunk's number in the inventory: the file it is in (an index in `_paths`), its
+    offset there in bytes, how many frames are decoded to get it.
+    """
 
-    def offer(self, chunk: bytes, where: AtHand, depth: int) -> None:
-        """A chunk may serve as base: `depth` frames are decoded to get it."""
-        if depth < WRITER_DEPTH:
-            self._at_hand[hint(chunk)] = (chunk, where, depth)
+    def __init__(self, inventory: Inventory) -> None:
+        self.table: SimilarityTable | None = None
+        """What the chunks are made of, once `learn` was called."""
+        self._inventory = inventory
+        self._paths: list[Path] = []
+        self._file = array("i")
+        self._offset = array("Q")
+        self._depth = array("B")
+        self._by_hint: dict[int, int] = {}
 
-    def learn(self) -> None:
-        """Read what was offered, to know what each chunk is made of."""
-        for chunk, where, _ in self._at_hand.values():
-            self._table.add(features(where.read()), chunk)
+    def offer(self, chunks: Sequence[int], path: Path, offset: int = 0) -> None:
+        """Stored chunks that lie in the file at `path` one after another, from `offset` on, may serve as bases."""
+        file = self._number(path)
+        for i in chunks:
+            if self._inventory.is_stored(i):
+                self._put(i, file, offset, self._inventory.depth_of(i))
+            offset += self._inventory.raw_sizes[i]
 
-    def choose(self, chunk: bytes, where: AtHand) -> Choice:
-        """Read a new chunk, choose its bases, and let it serve as one for those that follow."""
-        data = where.read()
+    def learn(self, table: SimilarityTable | None) -> None:
+        """Take the table that knows what the offered chunks are made of; without one, read them all."""
+        known = table or SimilarityTable()
+        for i in self._by_hint.values():
+            known.offer(self._inventory.hashes[i])
+            if table is None:
+                known.add(features(self._at_hand(i).read()), self._inventory.hashes[i])
+        self.table = known
+
+    def choose(self, i: int, where: AtHand) -> Choice:
+        """Read a new chunk, choose its bases, and let it serve as one for those that follow; after `learn`."""
+        if self.table is None:
+            raise AssertionError("nothing was learned yet")
+        chunk, data = self._inventory.hashes[i], where.read()
         made_of = features(data)
-        chosen = self._similar(made_of)
-        self._table.add(made_of, chunk)
-        self.offer(chunk, where, 1 + max((depth for _, _, depth in chosen), default=0))
-        return Choice(chunk, data, tuple((base, place) for base, place, _ in reversed(chosen)))
+        hints = (self._by_hint.get(found) for found in self.table.similar(made_of))
+        chosen = [known for known in hints if known is not None and known != i][:_MAX_BASES]
+        self.table.add(made_of, chunk)
+        depth = 1 + max((self._depth[base] for base in chosen), default=0)
+        self._put(i, self._number(where.path), where.offset, depth)
+        if i == self._by_hint.get(hint(chunk)):
+            self.table.offer(chunk)
+        named = ((base, self._inventory.hashes[base], self._at_hand(base)) for base in reversed(chosen))
+        return Choice(i, chunk, data, tuple(named))
 
-    def _similar(self, made_of: NDArray[np.uint64]) -> list[tuple[bytes, AtHand, int]]:
-        hints = (self._at_hand.get(found) for found in self._table.similar(made_of))
-        return [known for known in hints if known][:_MAX_BASES]
+    def _put(self, i: int, file: int, offset: int, depth: int) -> None:
+        if depth >= WRITER_DEPTH:
+            return
+        if (missing := len(self._inventory) - len(self._file)) > 0:
+            self._file.extend([-1] * missing)
+            self._offset.extend([0] * missing)
+            self._depth.extend([0] * missing)
+        self._file[i], self._offset[i], self._depth[i] = file, offset, depth
+        self._by_hint[hint(self._inventory.hashes[i])] = i
+
+    def _at_hand(self, i: int) -> AtHand:
+        return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])
+
+    def _number(self, path: Path) -> int:
+        if path not in self._paths:
+            self._paths.append(path)
+        return self._paths.index(path)
 
 
-def compress(choice: Choice) -> Frame:
-    """The frame of a chosen chunk. A base whose bytes are no longer what they were is left out. Thread-safe."""
-    bases = [(base, raw) for base, where in choice.bases if content_hash(raw := where.read()) == base]
-    codec, stored = encode(choice.data, [raw for _, raw in bases])
-    names = tuple(base for base, _ in bases) if codec == Codec.ZSTD else ()
-    return Frame(choice.chunk, len(choice.data), codec, stored, names)
+def compress(choice: Choice) -> tuple[list[int], Frame]:
+    """The frame of a chosen chunk, and the numbers of its bases. Thread-safe.
+
+    A base whose bytes are no longer what they were is left out.
+    """
+    bases = [(i, base, raw) for i, base, where in choice.bases if content_hash(raw := where.read()) == base]
+    codec, stored = encode(choice.data, [raw for _, _, raw in bases])
+    if codec != Codec.ZSTD:
+        bases = []
+    names = tuple(base for _, base, _ in bases)
+    return [i for i, _, _ in bases], Frame(choice.chunk, len(choice.data), codec, stored, names)

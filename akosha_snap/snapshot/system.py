@@ -20,6 +20,7 @@ from akosha_snap.manifest.keys import (
     packs_prefix,
     system_marker,
     upload_key,
+    upload_marker,
 )
 from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
 
@@ -80,8 +81,18 @@ class System:
 
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
-        found = (upload_key(info.key) for info in list_all(self.store, system_marker(self.id)))
-        return sorted((named[1] for named in found if named and is_upload_id(named[1])), reverse=True)
+        return sorted(self._manifest_sizes(), reverse=True)
+
+    def is_newest(self, upload_id: str, manifest_size: int) -> bool:
+        """Whether this snapshot is there, its manifest of this size in bytes, and none newer. One request."""
+        sizes = self._manifest_sizes(upload_marker(self.id, upload_id))
+        return max(sizes, default="") == upload_id and sizes[upload_id] == manifest_size
+
+    def _manifest_sizes(self, after: str = "") -> dict[str, int]:
+        """Upload id and size in bytes of each manifest, of those whose key comes `after` another."""
+        listed = list_all(self.store, system_marker(self.id), after=after)
+        found = ((upload_key(info.key), info.size) for info in listed)
+        return {named[1]: size for named, size in found if named and is_upload_id(named[1])}
 
     def stored_packs(self) -> dict[bytes, int]:
         """Id and size in bytes of each pack the store lists."""
