@@ -40,6 +40,9 @@ LATEST = "latest"
 
 _PARALLEL = 8
 
+_WHOLE_PACK, _AT_HAND = 1024 * 1024, 8 * 1024 * 1024
+"""Bytes of a pack that is better read whole than twice in parts, and of all that are kept for that."""
+
 
 class System:
     """A store seen from one system. Every request is retried as it deserves, and counted."""
@@ -48,6 +51,8 @@ class System:
         self.id = check_system_id(system_id)
         self.meter = CountingStore(DeadlineStore(store))
         self.store = RetryingStore(self.meter)
+        self.at_hand: dict[bytes, bytes] = {}
+        """Packs that were read whole, by id: see `chunk_list`."""
 
     def __enter__(self) -> Self:
         return self
@@ -143,13 +148,19 @@ class System:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(read, upload_ids))
 
-    def chunk_list(self, manifest: Manifest) -> ChunkList:
-        """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong."""
-        return check_chunk_list(self.raw_chunk_list(manifest), manifest)
+    def chunk_list(self, manifest: Manifest, *, with_packs: bool = False) -> ChunkList:
+        """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong.
 
-    def raw_chunk_list(self, manifest: Manifest) -> bytes:
+        With `with_packs` the small packs among those it is read from are read whole, for whoever
+        wants their other frames next: they are `at_hand` then, up to 8 MiB of them.
+        """
+        return check_chunk_list(self.raw_chunk_list(manifest, with_packs=with_packs), manifest)
+
+    def raw_chunk_list(self, manifest: Manifest, *, with_packs: bool = False) -> bytes:
         """The bytes of a manifest's chunk list, hash checked. Raises ListDamage."""
         frames = manifest.snapshot.chunk_list
+        if with_packs:
+            self._read_whole(frames)
         with ThreadPoolExecutor(_PARALLEL) as pool:
             stored = list(pool.map(self._stored_list, frames))
         last_use = {base: i for i, frame in enumerate(frames) for base in frame.bases}
@@ -160,10 +171,34 @@ class System:
                 del decoded[base]
         return decoded[len(frames) - 1]
 
+    def _read_whole(self, frames: list[FrameLocation]) -> None:
+        self.at_hand.clear()
+        chosen: list[bytes] = []
+        room = _AT_HAND
+        for frame in reversed(frames):  # the newest packs are the smallest and the most needed
+            if frame.pack_size <= min(_WHOLE_PACK, room):
+                chosen.append(bytes.fromhex(frame.pack))
+                room -= frame.pack_size
+
+        def read(pack: bytes) -> bytes:
+            try:
+                return self.store.get(pack_key(self.id, pack))
+            except ObjectNotFound:
+                return b""  # whoever wants something of it will say so
+
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            self.at_hand.update(zip(chosen, pool.map(read, chosen), strict=True))
+
+    def read_pack(self, pack: bytes, start: int, length: int) -> bytes:
+        """A part of a pack, fewer bytes where it ends sooner; no request where it is at hand. Raises ObjectNotFound."""
+        if whole := self.at_hand.get(pack):
+            return whole[start : start + length]
+        return self.store.get(pack_key(self.id, pack), start=start, length=length)
+
     def _stored_list(self, frame: FrameLocation) -> bytes:
         key = pack_key(self.id, bytes.fromhex(frame.pack))
         try:
-            stored = self.store.get(key, start=frame.offset, length=frame.stored_size)
+            stored = self.read_pack(bytes.fromhex(frame.pack), frame.offset, frame.stored_size)
         except ObjectNotFound:
             raise ListDamage(f"pack {key} is missing: it holds a chunk list", key) from None
         if len(stored) != frame.stored_size:
