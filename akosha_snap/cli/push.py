@@ -20,9 +20,16 @@ __all__ = ["command"]
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(readable=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded; store nothing.")
 @click.option("--full-file", is_flag=True, help="Also store each file whole, for readers that know nothing of chunks.")
+@click.option("--no-mirror", is_flag=True, help="Keep no copy of the files here; the next push may send more.")
 @store_options
 def command(
-    files: tuple[Path, ...], dry_run: bool, full_file: bool, store: str | None, system_id: str | None, as_json: bool
+    files: tuple[Path, ...],
+    dry_run: bool,
+    full_file: bool,
+    no_mirror: bool,
+    store: str | None,
+    system_id: str | None,
+    as_json: bool,
 ) -> None:
     """Take one snapshot of each FILE and upload what the store does not have of it.
 
@@ -47,6 +54,7 @@ def command(
                 system_id=target.system_id,
                 full_file=full_file,
                 dry_run=dry_run,
+                mirror=not no_mirror,
                 state_dir=settings.state_dir,
                 stage_in_child=False,  # this process never has a database open
                 observer=observer,
@@ -87,7 +95,8 @@ def _lines(result: PushResult, label: str) -> list[str]:
     from akosha_snap.cli.output import columns, counted, seconds, size
 
     if result.unchanged:
-        return [f"nothing has changed since snapshot {result.upload_id}: nothing uploaded ({label})"]
+        cost = counted(result.requests, "request")
+        return [f"nothing has changed since snapshot {result.upload_id}: nothing uploaded, {cost} ({label})"]
     rows = [
         (file.name, size(file.size), f"{file.chunks_new:,} of {counted(file.chunks, 'chunk')} new")
         for file in result.files

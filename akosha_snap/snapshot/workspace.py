@@ -100,6 +100,6 @@ def _lock(stack: contextlib.ExitStack, path: Path, system: System) -> None:
     from filelock import FileLock, Timeout
 
     try:
-        stack.enter_context(FileLock(path, timeout=_LOCK_TIMEOUT))
+        stack.enter_context(FileLock(path, timeout=_LOCK_TIMEOUT, mode=0o600))
     except Timeout:
         raise BusyError(f"another push of {system.name} is at work here", hint="try again when it is done") from None
