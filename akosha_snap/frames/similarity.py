@@ -10,13 +10,14 @@ time it is asked for: a table kept from push to push with one costs up to 20% mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SimilarityTable", "hint"]
+__all__ = ["SimilarityTable"]
 
 _BITS = 20
 _FEWEST = 2
@@ -27,10 +28,10 @@ _CELLS = 2 << _BITS
 
 
 class SimilarityTable:
-    """Feature -> first 4 bytes of the hash of the last two chunks that had it.
+    """Feature -> the last two chunks that had it, by their numbers.
 
-    Four bytes may stand for two chunks, and a tag for two features: the table gives hints,
-    which cost bytes where they are wrong, never correctness.
+    A tag may stand for two features: the table gives hints, which cost bytes where they are
+    wrong, never correctness.
     """
 
     def __init__(self) -> None:
@@ -38,63 +39,69 @@ class SimilarityTable:
 
         self._tags = np.zeros(_CELLS, np.uint32)
         self._chunks = np.zeros(_CELLS, np.uint32)
-        self._at_hand = np.zeros(1 << _BITS, np.bool_)
 
-    @classmethod
-    def load(cls, saved: bytes) -> SimilarityTable:
-        """A table as `dump` saved it. Raises ValueError for anything else."""
-        import numpy as np
-
-        cells, tags, chunks = np.frombuffer(saved, np.dtype("<u4")).reshape(3, -1)
-        table = cls()
-        if cells.size and cells.max() >= _CELLS:
-            raise ValueError("a cell beyond the table's end")
-        table._tags[cells], table._chunks[cells] = tags, chunks
-        return table
-
-    def dump(self) -> bytes:
-        """The table's content, 12 bytes a cell in use, at most 24 MB."""
-        import numpy as np
-
-        cells = np.flatnonzero(self._tags)
-        return b"".join(column.astype("<u4").tobytes() for column in (cells, self._tags[cells], self._chunks[cells]))
-
-    def add(self, features: NDArray[np.uint64], chunk: bytes) -> None:
-        """Remember the chunk (by its hash) for each of its features."""
+    def add(self, features: NDArray[np.uint64], chunk: int) -> None:
+        """Remember the chunk, by its number, for each of its features."""
         places, tags = _split(features)
-        moving = places[self._chunks[places] != hint(chunk)]
+        moving = places[self._chunks[places] != chunk]
         self._tags[moving + (1 << _BITS)], self._chunks[moving + (1 << _BITS)] = (
             self._tags[moving],
             self._chunks[moving],
         )
-        self._tags[places], self._chunks[places] = tags, hint(chunk)
-
-    def offer(self, chunk: bytes) -> None:
-        """The chunk can be had: only what was offered is found, or looks as if it were (one in a million)."""
-        self._at_hand[hint(chunk) >> (32 - _BITS)] = True
+        self._tags[places], self._chunks[places] = tags, chunk
 
     def similar(self, features: NDArray[np.uint64]) -> list[int]:
-        """Hints of offered chunks that share features, most shared first."""
+        """The numbers of chunks that share features, most shared first."""
         import numpy as np
 
         cells, tags = _split(features)
-        last, fits = self._look_up(cells, tags)
-        second, fits_too = self._look_up(cells[~fits] + (1 << _BITS), tags[~fits])
-        hints, shared = np.unique(np.concatenate([last[fits], second[fits_too]]), return_counts=True)
+        fits = self._tags[cells] == tags
+        second = cells[~fits] + (1 << _BITS)
+        found = self._chunks[cells[fits]], self._chunks[second[self._tags[second] == tags[~fits]]]
+        chunks, shared = np.unique(np.concatenate(found), return_counts=True)
         order = np.argsort(shared, kind="stable")[::-1]
-        return [int(hints[i]) for i in order if shared[i] >= _FEWEST]
+        return [int(chunks[i]) for i in order if shared[i] >= _FEWEST]
 
-    def _look_up(
-        self, cells: NDArray[np.int64], tags: NDArray[np.uint32]
-    ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-        """The chunks in these cells, and which of them have the tag asked for and can be had."""
-        chunks = self._chunks[cells]
-        return chunks, (self._tags[cells] == tags) & self._at_hand[chunks >> (32 - _BITS)]
+    def dump(self, names: Sequence[bytes]) -> bytes:
+        """The table's content, 12 bytes a cell in use, at most 24 MB. `names` are the hashes of all chunks, by number.
+
+        Of each only its first four bytes are kept: two chunks that share those are mistaken for each other.
+        """
+        import numpy as np
+
+        cells = np.flatnonzero(self._tags)
+        columns = cells, self._tags[cells], _hints(names)[self._chunks[cells]]
+        return b"".join(column.astype("<u4").tobytes() for column in columns)
+
+    @classmethod
+    def load(cls, saved: bytes, names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
+        """A table as `dump` saved it, with what it knows of `chunks`, numbers in `names`; the rest is forgotten.
+
+        Raises ValueError for what is no such table.
+        """
+        import numpy as np
+
+        cells, tags, hints = np.frombuffer(saved, np.dtype("<u4")).reshape(3, -1)
+        if cells.size and cells.max() >= _CELLS:
+            raise ValueError("a cell beyond the table's end")
+        table = cls()
+        if not len(chunks):
+            return table
+        numbers = np.asarray(chunks, np.uint32)
+        known = _hints(names)[numbers]
+        order = np.argsort(known)
+        place = np.searchsorted(known[order], hints).clip(max=len(order) - 1)
+        found = order[place]
+        fits = known[found] == hints
+        table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[found[fits]]
+        return table
 
 
-def hint(chunk: bytes) -> int:
-    """What the table keeps of a chunk's hash."""
-    return int.from_bytes(chunk[:4], "little")
+def _hints(names: Sequence[bytes]) -> NDArray[np.uint32]:
+    """The first four bytes of each hash, as a number."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(name[:4] for name in names), np.dtype("<u4"))
 
 
 def _split(features: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from akosha_snap.chunking import features
 from akosha_snap.frames import Codec, Frame, content_hash, encode
-from akosha_snap.frames.similarity import SimilarityTable, hint
+from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.snapshot.inventory import Inventory
 
 __all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
@@ -20,6 +20,9 @@ _MAX_BASES = 8
 WRITER_DEPTH = 32
 """Frames decoded one after another for one chunk, as written: restores stay quick, and over 64
 sessions chains of 32 cost 15 to 20% more bytes than unbounded ones, chains of 8 twice as many."""
+
+
+_NOWHERE = -1
 
 
 class AtHand(NamedTuple):
@@ -51,8 +54,8 @@ class Choice(NamedTuple):
 class Bases:
     """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand.
 
-    Columns by the chunk's number in the inventory: the file it is in (an index in `_paths`), its
-    offset there in bytes, how many frames are decoded to get it.
+    Columns by the chunk's number in the inventory: the file it is in (an index in `_paths`, or
+    _NOWHERE), its offset there in bytes, how many frames are decoded to get it.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -63,7 +66,6 @@ class Bases:
         self._file = array("i")
         self._offset = array("Q")
         self._depth = array("B")
-        self._by_hint: dict[int, int] = {}
 
     def offer(self, chunks: Sequence[int], path: Path, offset: int = 0) -> None:
         """Stored chunks that lie in the file at `path` one after another, from `offset` on, may serve as bases."""
@@ -73,40 +75,40 @@ class Bases:
                 self._put(i, file, offset, self._inventory.depth_of(i))
             offset += self._inventory.raw_sizes[i]
 
-    def learn(self, table: SimilarityTable | None) -> None:
-        """Take the table that knows what the offered chunks are made of; without one, read them all."""
-        known = table or SimilarityTable()
-        for i in self._by_hint.values():
-            known.offer(self._inventory.hashes[i])
-            if table is None:
-                known.add(features(self._at_hand(i).read()), self._inventory.hashes[i])
-        self.table = known
+    def learn(self, load: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None]) -> None:
+        """Find out what the chunks that were offered are made of, before the first choice.
+
+        `load` returns the table that knows (see `SimilarityTable.load`); where there is none,
+        all of them are read.
+        """
+        at_hand = [i for i, file in enumerate(self._file) if file != _NOWHERE]
+        self.table = load(self._inventory.hashes, at_hand)
+        if self.table is None:
+            self.table = SimilarityTable()
+            for i in at_hand:
+                self.table.add(features(self._at_hand(i).read()), i)
 
     def choose(self, i: int, where: AtHand) -> Choice:
         """Read a new chunk, choose its bases, and let it serve as one for those that follow; after `learn`."""
         if self.table is None:
             raise AssertionError("nothing was learned yet")
-        chunk, data = self._inventory.hashes[i], where.read()
+        data = where.read()
         made_of = features(data)
-        hints = (self._by_hint.get(found) for found in self.table.similar(made_of))
-        chosen = [known for known in hints if known is not None and known != i][:_MAX_BASES]
-        self.table.add(made_of, chunk)
-        depth = 1 + max((self._depth[base] for base in chosen), default=0)
-        self._put(i, self._number(where.path), where.offset, depth)
-        if i == self._by_hint.get(hint(chunk)):
-            self.table.offer(chunk)
+        chosen = [base for base in self.table.similar(made_of) if self._serves(base)][:_MAX_BASES]
+        self.table.add(made_of, i)
+        self._put(i, self._number(where.path), where.offset, 1 + max((self._depth[base] for base in chosen), default=0))
         named = ((base, self._inventory.hashes[base], self._at_hand(base)) for base in reversed(chosen))
-        return Choice(i, chunk, data, tuple(named))
+        return Choice(i, self._inventory.hashes[i], data, tuple(named))
+
+    def _serves(self, i: int) -> bool:
+        return self._file[i] != _NOWHERE and self._depth[i] < WRITER_DEPTH
 
     def _put(self, i: int, file: int, offset: int, depth: int) -> None:
-        if depth >= WRITER_DEPTH:
-            return
         if (missing := len(self._inventory) - len(self._file)) > 0:
-            self._file.extend([-1] * missing)
+            self._file.extend([_NOWHERE] * missing)
             self._offset.extend([0] * missing)
             self._depth.extend([0] * missing)
         self._file[i], self._offset[i], self._depth[i] = file, offset, depth
-        self._by_hint[hint(self._inventory.hashes[i])] = i
 
     def _at_hand(self, i: int) -> AtHand:
         return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])

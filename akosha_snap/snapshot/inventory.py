@@ -28,8 +28,9 @@ class PackRef:
 class Inventory:
     """Every chunk a push meets or the store has, each by its number; columns, 25 bytes a chunk and its hash.
 
-    Every base of a stored chunk is stored too. `packs` keeps the packs in an order in which
-    bases come before what needs them.
+    `pack` holds numbers of `packs`, with offsets and sizes in bytes; those of a chunk mean something
+    once it is stored. Every base of a stored chunk is stored too. `packs` keeps the packs in an order
+    in which bases come before what needs them.
     """
 
     def __init__(self) -> None:
@@ -37,10 +38,10 @@ class Inventory:
         self.hashes: list[bytes] = []
         self.raw_sizes = array("I")
         self._numbers: dict[bytes, int] = {}
-        self._pack = array("i")
-        self._offset = array("I")
-        self._stored_size = array("I")
-        self._codec = array("B")
+        self.pack = array("i")
+        self.offsets = array("I")
+        self.stored_sizes = array("I")
+        self.codecs = array("B")
         self._depth = array("B")
         self._bases: dict[int, tuple[int, ...]] = {}
 
@@ -53,30 +54,30 @@ class Inventory:
         if i == len(self.hashes):
             self.hashes.append(chunk)
             self.raw_sizes.append(raw_size)
-            self._pack.append(_ABSENT)
-            self._offset.append(0)
-            self._stored_size.append(0)
-            self._codec.append(0)
+            self.pack.append(_ABSENT)
+            self.offsets.append(0)
+            self.stored_sizes.append(0)
+            self.codecs.append(0)
             self._depth.append(0)
         elif self.raw_sizes[i] != raw_size:
-            self.raw_sizes[i], self._pack[i] = raw_size, _ABSENT
+            self.raw_sizes[i], self.pack[i] = raw_size, _ABSENT
         return i
 
     def is_stored(self, i: int) -> bool:
         """Whether the store has the chunk."""
-        return self._pack[i] >= 0
+        return self.pack[i] >= 0
 
     def expect(self, i: int) -> bool:
         """An absent chunk is about to be stored; False where that is known already, or it is stored."""
-        if self._pack[i] != _ABSENT:
+        if self.pack[i] != _ABSENT:
             return False
-        self._pack[i] = _COMING
+        self.pack[i] = _COMING
         return True
 
     def store(self, i: int, pack: int, offset: int, stored_size: int, codec: int, bases: Sequence[int]) -> None:
         """Record where a chunk's frame lies: number of its pack, offset and size in bytes, codec, its bases."""
-        self._pack[i], self._offset[i], self._stored_size[i] = pack, offset, stored_size
-        self._codec[i], self._depth[i] = codec, self.depth(bases)
+        self.pack[i], self.offsets[i], self.stored_sizes[i] = pack, offset, stored_size
+        self.codecs[i], self._depth[i] = codec, self.depth(bases)
         if bases:
             self._bases[i] = tuple(bases)
         else:
@@ -94,14 +95,10 @@ class Inventory:
         """The bases of a stored chunk's frame, the most useful last."""
         return self._bases.get(i, ())
 
-    def place_of(self, i: int) -> tuple[int, int, int, int]:
-        """Where a stored chunk's frame lies: number of its pack, offset, stored size in bytes, and its codec."""
-        return self._pack[i], self._offset[i], self._stored_size[i], self._codec[i]
-
     def stored_number(self, chunk: bytes) -> int | None:
         """The number of a chunk that is stored, None of any other."""
         i = self._numbers.get(chunk)
-        return i if i is not None and self._pack[i] >= 0 else None
+        return i if i is not None and self.pack[i] >= 0 else None
 
     def new_pack(self, pack: PackRef) -> int:
         """Add a pack after all others; returns its number."""
@@ -128,7 +125,7 @@ class Inventory:
             numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
             bases = [numbers[base] for base in chunk_list.bases[i]]
             pack = refs.get(chunk_list.pack[i])
-            if pack is not None and all(self._pack[base] >= 0 for base in bases):
+            if pack is not None and all(self.pack[base] >= 0 for base in bases):
                 place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
                 self.store(numbers[i], pack, *place, bases)
         return numbers, [ids[number] for number in lost]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -80,12 +80,16 @@ class WarmState:
             return None
         return last if last.writer == _WRITER else None
 
-    def load_table(self, last: LastPush | None) -> SimilarityTable | None:
-        """The similarity table of the last push, where there was one and it is what was saved."""
+    def load_table(
+        self, last: LastPush | None, names: Sequence[bytes], chunks: Sequence[int]
+    ) -> SimilarityTable | None:
+        """The similarity table of the last push for these chunks, where there was one and it is what was saved."""
         data = _read(self._table) if last else b""
-        return SimilarityTable.load(data) if last and data and content_hash(data) == last.table else None
+        if not last or not data or content_hash(data) != last.table:
+            return None
+        return SimilarityTable.load(data, names, chunks)
 
-    def save(self, last: LastPush, table: SimilarityTable | None, copies: Mapping[str, Path] | None) -> None:
+    def save(self, last: LastPush, table: bytes | None, copies: Mapping[str, Path] | None) -> None:
         """Remember a push. `copies` are taken over as the mirror, with None there is none; raises OSError.
 
         A `table` of None is the one that is there already. What was remembered before is
@@ -96,9 +100,8 @@ class WarmState:
         self.forget()
         _take_over(self.mirror, copies)
         if table is not None:
-            data = table.dump()
-            last = msgspec.structs.replace(last, table=content_hash(data))
-            _write(self._table, data)
+            last = msgspec.structs.replace(last, table=content_hash(table))
+            _write(self._table, table)
         state = msgspec.msgpack.encode(last)
         _write(self._state, content_hash(state) + state)
 

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,7 +134,7 @@ def _store(
     files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
     with Packer(system, parent.inventory, journal) as packer:
-        store_files(content.files, bases, lambda: workspace.warm.load_table(plan.last), packer)
+        store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)
         chunk_list = store_chunk_list(files, parent.inventory, packer, parent.list_base)
@@ -158,7 +159,8 @@ def _store(
     committed = commit_manifest(system, upload_id, manifest)
     journal.clear()
     list_there = chunk_list.raw if committed.ours else b""
-    snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, bases.table)
+    table = bases.table.dump(parent.inventory.hashes) if bases.table else None
+    snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)
     return _Stored(snapshot, [*packer.keys, *full_files, *formats, committed.key])
 
 

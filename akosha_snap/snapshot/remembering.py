@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.snapshot.cutting import CutFile
 from akosha_snap.snapshot.last_push import KnownSource, LastPush
 from akosha_snap.snapshot.plan import Plan
@@ -24,7 +23,7 @@ class Snapshot(NamedTuple):
     manifest: bytes
     manifest_size: int
     chunk_list: bytes
-    table: SimilarityTable | None
+    table: bytes | None
 
 
 def remember(

@@ -42,7 +42,10 @@ class StoredFiles(NamedTuple):
 
 
 def store_files(
-    cut: Sequence[CutFile], bases: Bases, load_table: Callable[[], SimilarityTable | None], packer: Packer
+    cut: Sequence[CutFile],
+    bases: Bases,
+    load_table: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None],
+    packer: Packer,
 ) -> StoredFiles:
     """Make a frame of each chunk that the store does not have, against similar ones, and pack it.
 
@@ -51,7 +54,7 @@ def store_files(
     """
     new = [item for file in cut for item in file.new.items()]
     if new:
-        bases.learn(load_table())
+        bases.learn(load_table)
     choices = (bases.choose(i, where) for i, where in new)
     for choice, (chosen, frame) in ahead(compress, choices, threads=_COMPRESSORS, limit=_AHEAD):
         packer.add(choice.number, chosen, frame)
