@@ -83,22 +83,24 @@ class S3Store:
         with self._errors("write", key, conditional=if_absent):
             self._client.put_object(**self._object(key), **_body(data), **_condition(if_absent))
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:
         """See Store. Objects whose key no store could hold are left out: nobody could read them here."""
         check_prefix(prefix)
+        check_prefix(after)
+        start = {"ContinuationToken": token} if token else {"StartAfter": self._prefix + after} if after else {}
         with self._errors("list", prefix):
             answer = self._client.list_objects_v2(
                 Bucket=self._bucket,
                 Prefix=self._prefix + prefix,
                 MaxKeys=self._options.page_size,
-                **({"ContinuationToken": token} if token else {}),
+                **start,
             )
             more = _field(answer, "IsTruncated")
             found = [
                 ObjectInfo(_field(item, "Key").removeprefix(self._prefix), _field(item, "Size"))
                 for item in answer.get("Contents", [])
             ]
-            objects = [info for info in found if is_key(info.key) and not info.key.endswith("/")]
+            objects = [info for info in found if is_key(info.key) and not info.key.endswith("/") and info.key > after]
             return Page(objects, _field(answer, "NextContinuationToken") if more else None)
 
     def start_multipart(self, key: str) -> str:

@@ -80,8 +80,8 @@ def store(request, bare) -> Store:
     return bare if request.param == "bare" else RetryingStore(CountingStore(bare))
 
 
-def keys(store: Store, prefix: str = "") -> list[str]:
-    return sorted(info.key for info in list_all(store, prefix))
+def keys(store: Store, prefix: str = "", *, after: str = "") -> list[str]:
+    return sorted(info.key for info in list_all(store, prefix, after=after))
 
 
 def race(count: int, action: Callable[[int], None]) -> list[int]:
@@ -274,6 +274,45 @@ class TestListing:
     def test_prefixes_no_key_can_have(self, store, prefix):
         with pytest.raises(ValueError, match="no key can start"):
             store.list_page(prefix)
+
+    @pytest.mark.parametrize(
+        ("prefix", "after", "expected"),
+        [
+            ("", "", [1, 2, 3, 4, 5]),
+            ("", "u/1", [2, 3, 4, 5]),
+            ("", "u/1/", [2, 3, 4, 5]),
+            ("u/", "u/3", [4, 5]),
+            ("u/", "u/2x", [3, 4, 5]),
+            ("u/", "u/5", []),
+            ("u/", "a", [1, 2, 3, 4, 5]),
+            ("u/", "z", []),
+            ("u/4", "u/2", [4]),
+            ("u/2", "u/4", []),
+            ("none/", "none/1", []),
+        ],
+    )
+    def test_only_keys_after_one(self, store, prefix, after, expected):
+        for number in [3, 1, 5, 2, 4]:
+            store.put(f"u/{number}", b"x")
+        assert keys(store, prefix, after=after) == [f"u/{number}" for number in expected]
+
+    def test_what_follows_a_marker_takes_one_request(self, bare):
+        """An upload's manifest and all newer ones: what a push asks that knows the last upload."""
+        store = CountingStore(bare)
+        uploads = [f"systems/mac/2026112{day}T071501Z-fbcad508/" for day in range(1, 9)]
+        for upload in reversed(uploads):
+            store.put(upload, b"")
+            store.put(f"{upload}manifest.json", b"{}")
+        store.put("systems/mac-2/20261129T071501Z-fbcad508/manifest.json", b"{}")
+        for last in [7, 6]:
+            page = store.list_page("systems/mac/", after=uploads[last])
+            assert page == ([(f"{upload}manifest.json", 2) for upload in uploads[last:]], None)
+        assert store.requests_by_method["list_page"] == 2
+        assert keys(store, "systems/mac/", after=uploads[2]) == [f"{upload}manifest.json" for upload in uploads[2:]]
+
+    def test_no_key_comes_before_a_bad_one(self, store):
+        with pytest.raises(ValueError, match="no key can start"):
+            store.list_page("a", after="/")
 
     def test_other_prefixes_of_a_bucket_are_not_seen(self, bare):
         if not isinstance(bare, S3Store):
