@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from botocore import exceptions as boto
@@ -161,12 +161,19 @@ def credentials(monkeypatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
 
 
-def at(port: int, **options) -> S3Store:
-    return S3Store("bucket", "base", S3Options(f"http://127.0.0.1:{port}", **options))
+@pytest.fixture(params=["lean", "boto3"])
+def at(request) -> Callable[..., S3Store]:
+    """Makes a store at a port, over each of the two clients."""
+
+    def make(port: int, **options) -> S3Store:
+        options = S3Options(f"http://127.0.0.1:{port}", **options, lean=request.param == "lean")
+        return S3Store("bucket", "base", options)
+
+    return make
 
 
 @pytest.fixture
-def store(server, credentials) -> S3Store:
+def store(server, credentials, at) -> S3Store:
     return at(server.server_port, connect_timeout=1, read_timeout=1)
 
 
@@ -274,7 +281,7 @@ def test_keys_no_store_can_hold_are_not_listed(server, store):
     assert [info.key for info in store.list_page("").objects] == ["good"]
 
 
-def test_a_server_that_never_answers(credentials):
+def test_a_server_that_never_answers(credentials, at):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = at(silent.getsockname()[1], connect_timeout=0.3, read_timeout=0.3)
         with pytest.raises(TransientStoreError, match=r"(?i)timed? ?out") as caught:
@@ -282,7 +289,7 @@ def test_a_server_that_never_answers(credentials):
     assert "127.0.0.1" in caught.value.message
 
 
-def test_a_server_that_stops_in_the_middle_of_a_body(credentials):
+def test_a_server_that_stops_in_the_middle_of_a_body(credentials, at):
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
@@ -301,7 +308,7 @@ def test_a_server_that_stops_in_the_middle_of_a_body(credentials):
         thread.join()
 
 
-def test_a_connection_that_is_reset(credentials):
+def test_a_connection_that_is_reset(credentials, at):
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         connection.recv(65536)
@@ -316,7 +323,7 @@ def test_a_connection_that_is_reset(credentials):
         thread.join()
 
 
-def test_nobody_listens(credentials):
+def test_nobody_listens(credentials, at):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TransientStoreError, match=f"127.0.0.1:{port}") as caught:
@@ -325,14 +332,14 @@ def test_nobody_listens(credentials):
     assert "endpoint" in caught.value.hint
 
 
-def test_no_credentials(server):
+def test_no_credentials(server, at):
     with pytest.raises(CredentialsError, match="no credentials found") as caught:
         at(server.server_port).get("a")
     assert "AWS_ACCESS_KEY_ID" in caught.value.hint
     assert server.seen == []
 
 
-def test_half_of_the_credentials(server, monkeypatch):
+def test_half_of_the_credentials(server, monkeypatch, at):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
     with pytest.raises(CredentialsError):
         at(server.server_port).get("a")
@@ -341,6 +348,11 @@ def test_half_of_the_credentials(server, monkeypatch):
 @pytest.mark.seaweed
 class TestSeaweed:
     """Refusals of a real server."""
+
+    @pytest.fixture(autouse=True, params=["lean", "boto3"])
+    def client(self, request, monkeypatch) -> None:
+        if request.param == "boto3":
+            monkeypatch.setenv("AWS_RETRY_MODE", "standard")  # a setting that is boto3's alone
 
     @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_wrong_credentials(self, seaweed_url, monkeypatch, name):
