@@ -127,17 +127,19 @@ def _close_all(idle: _Idle) -> None:
 
 
 def _tls() -> ssl.SSLContext:
-    """Trusts whom boto3 trusts: certifi's list where it is installed, else the one that comes with botocore."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(_authorities())
+    return context
+
+
+def _authorities() -> Path:
+    """Whom boto3 trusts: certifi's list where that is installed, else the one that comes with botocore."""
     try:
         from certifi import where
     except ImportError:
         botocore = importlib.util.find_spec("botocore")
-        authorities = Path(str(botocore and botocore.origin)).with_name("cacert.pem")
-    else:
-        authorities = Path(where())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(authorities)
-    return context
+        return Path(str(botocore and botocore.origin)).with_name("cacert.pem")
+    return Path(where())
 
 
 def _unconnected(error: OSError, origin: str) -> Any:

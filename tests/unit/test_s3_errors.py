@@ -226,6 +226,56 @@ def test_a_lost_answer_looks_like_somebody_elses_object(server, store):
         RetryingStore(store, sleep=lambda _: None).put("a", b"x", if_absent=True)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "InvalidBucketName", StoreError),
+        (400, "ExpiredToken", CredentialsError),
+        (400, "RequestTimeout", TransientStoreError),
+        (403, "SignatureDoesNotMatch", CredentialsError),
+        (403, "RequestTimeTooSkewed", StoreError),
+        (403, "", CredentialsError),
+        (404, "NoSuchBucket", StoreNotFound),
+        (404, "NoSuchKey", ObjectNotFound),
+        (404, "", ObjectNotFound),
+        (409, "ConditionalRequestConflict", TransientStoreError),
+        (412, "PreconditionFailed", ObjectExists),
+        (429, "", TransientStoreError),
+        (501, "NotImplemented", CapabilityError),
+        (502, "", TransientStoreError),
+        (503, "SlowDown", TransientStoreError),
+    ],
+)
+def test_what_a_server_refuses_is_told(server, store, status, code, kind):
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>said so</Message></Error>"
+    server.script[:] = [(status, {"Retry-After": "7"}, body.encode() if code else b"")]
+    with pytest.raises(StoreError, match="cannot write a in s3://bucket/base") as caught:
+        store.put("a", b"x", if_absent=True)
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "retry_after", 7.0) == 7.0
+    assert KEY_ID not in f"{caught.value} {caught.value.__cause__}"
+    assert len(server.seen) == 1
+
+
+def test_an_error_called_a_success(server, store):
+    server.script[:] = [(200, {}, b"<Error><Code>InternalError</Code><Message>oh</Message></Error>")]
+    with pytest.raises(TransientStoreError, match="500 InternalError oh"):
+        store.list_page("")
+
+
+def test_a_bucket_in_another_region(server, store):
+    """boto3 finds out which one it is; what the lean client was told first is boto3's to hear too."""
+    elsewhere = (301, {"x-amz-bucket-region": "eu-west-1"}, b"<Error><Code>PermanentRedirect</Code></Error>")
+    first = [elsewhere] if store._options.lean else []
+    server.script[:] = [*first, elsewhere, (200, {}, b"")]
+    store.put("a", b"12345")
+    assert server.script == []
+    assert "/eu-west-1/s3/" in server.seen[-1][2]["Authorization"]
+    server.script[:] = [(200, {}, b"")]
+    store.put("b", b"12345")
+    assert "/eu-west-1/s3/" in server.seen[-1][2]["Authorization"]
+
+
 def test_a_truncated_body(server, store):
     server.script[:] = [(200, {"Content-Length": "100"}, b"only this")]
     with pytest.raises(TransientStoreError, match="cannot read a in s3://bucket/base"):
