@@ -75,12 +75,14 @@ class LeanClient:
     ) -> dict[str, Any]:
         if not self._moved:
             answer = self._send(method, given)
+            if operation != "get_object" and answer.status < 300 and _is_failure(answer.body):
+                answer = answer._replace(status=500)  # as boto3 does
             if answer.status < 300:
                 return read(answer) | {"ResponseMetadata": _metadata(answer)}
             error = _error(answer)
-            self._moved = _is_elsewhere(answer.status, error["Code"], method)
-            if not self._moved:
+            if not _is_elsewhere(answer.status, error["Code"], method):
                 raise _client_error(error, answer, operation)
+            self._moved = True
         result: dict[str, Any] = getattr(self._full(), operation)(**given)
         return result
 
@@ -113,10 +115,8 @@ def _length(answer: Answer) -> int | str:
 
 
 def _listing(answer: Answer) -> dict[str, Any]:
-    root = _parsed(answer.body)
-    if root is None or root.tag == "Error":
-        failed = answer._replace(status=500)  # what boto3 makes of an error that is called a success
-        raise _client_error(_error(failed), failed, "list_objects_v2")
+    parsed = _parsed(answer.body)
+    root = ET.Element("nothing") if parsed is None else parsed
     decode = unquote_plus if root.findtext("EncodingType") == "url" else str
     truncated = root.findtext("IsTruncated", "").strip()
     return {
@@ -142,6 +142,12 @@ def _parsed(body: bytes) -> ET.Element | None:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     return root
+
+
+def _is_failure(body: bytes) -> bool:
+    """Whether what is called a success is none: S3 may notice late, and a proxy may speak HTML."""
+    root = _parsed(body) if body else None
+    return bool(body) and (root is None or root.tag == "Error")
 
 
 def _metadata(answer: Answer) -> dict[str, Any]:

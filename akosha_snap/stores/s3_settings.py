@@ -32,7 +32,8 @@ _UNDERSTOOD = {
     "AWS_SHARED_CREDENTIALS_FILE",
 }
 _OF_TLS = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSLKEYLOGFILE"}
-_IN_PROFILE = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token", "output", "region"}
+_IN_CONFIG = {"output", "region"}
+_IN_CREDENTIALS = _IN_CONFIG | {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"}
 
 _ENDPOINT = re.compile(r"(https?://[a-z0-9][a-z0-9.-]*(?::[0-9]+)?)/?")
 _DEFAULT_PORT = re.compile(r"http://[^:]*:80|https://[^:]*:443")
@@ -64,7 +65,8 @@ def plain_settings(bucket: str, options: S3Options, environ: Mapping[str, str] |
     profile = _default_profile(env)
     if profile is None:
         return None
-    credentials = _credentials(env) or _credentials({name.upper(): value for name, value in profile.items()})
+    in_file = {name.upper(): value for name, value in profile.items()}
+    credentials = _credentials(env if "AWS_ACCESS_KEY_ID" in env else in_file)
     region = wanted_region(options) or env.get("AWS_DEFAULT_REGION", profile.get("region", "us-east-1"))
     place = _place(bucket, options, region, env.get("AWS_ENDPOINT_URL_S3", env.get("AWS_ENDPOINT_URL")))
     if credentials is None or place is None or (place[0].startswith("https:") and _OF_TLS & env.keys()):
@@ -92,15 +94,15 @@ def _default_profile(env: Mapping[str, str]) -> dict[str, str] | None:
     try:
         if Path("~/.aws/models").expanduser().exists():  # descriptions of services, of one's own
             return None
-        found = _defaults_in(env.get("AWS_CONFIG_FILE", "~/.aws/config"))
-        found |= _defaults_in(env.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+        found = _defaults_in(env.get("AWS_CONFIG_FILE", "~/.aws/config"), _IN_CONFIG)
+        found |= _defaults_in(env.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), _IN_CREDENTIALS)
     except (OSError, ValueError, RuntimeError):
         return None
-    return found if found.keys() <= _IN_PROFILE and all(map(str.isprintable, found.values())) else None
+    return found
 
 
-def _defaults_in(file: str) -> dict[str, str]:
-    """The default section of `file`, empty where there is none. Raises ValueError where it is hard to tell."""
+def _defaults_in(file: str, understood: set[str]) -> dict[str, str]:
+    """The default section of `file`, empty where there is none. Raises ValueError where that is not all."""
     path = Path(os.path.expandvars(file)).expanduser()
     if not path.exists():
         return {}
@@ -113,7 +115,10 @@ def _defaults_in(file: str) -> dict[str, str]:
         raise ValueError(str(error)) from None
     if any("default" in name and name != "default" for name in parser.sections()):
         raise ValueError("a section like default, but not quite")
-    return dict(parser["default"]) if parser.has_section("default") else {}
+    found = dict(parser["default"]) if parser.has_section("default") else {}
+    if not found.keys() <= understood:
+        raise ValueError("settings that are boto3's alone")
+    return found
 
 
 def _credentials(found: Mapping[str, str]) -> Credentials | None:

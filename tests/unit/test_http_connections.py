@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import gc
 import ipaddress
 import socket
@@ -92,9 +93,10 @@ def test_threads_have_connections_of_their_own():
             connection.sendall(OK)
 
     with served(serve) as address:
-        connections = to(address)
+        request = functools.partial(to(address).request, headers={})
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda _: connections.request("GET", "/", {}), range(4)))
+            answers = list(pool.map(request, ["GET"] * 4, ["/"] * 4))
+        del request
         assert {answer.body for answer in answers} == {b"ok"}
 
 

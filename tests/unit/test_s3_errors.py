@@ -259,8 +259,16 @@ def test_what_a_server_refuses_is_told(server, store, status, code, kind):
 
 def test_an_error_called_a_success(server, store):
     server.script[:] = [(200, {}, b"<Error><Code>InternalError</Code><Message>oh</Message></Error>")]
-    with pytest.raises(TransientStoreError, match="500 InternalError oh"):
-        store.list_page("")
+    server.script *= 2
+    for act in [lambda: store.list_page(""), lambda: store.put("a", b"x")]:
+        with pytest.raises(TransientStoreError, match="500 InternalError oh"):
+            act()
+
+
+def test_a_page_of_a_network_that_wants_a_login_is_no_success(server, store):
+    server.script[:] = [(200, {}, b"<html>welcome<br>")]
+    with pytest.raises(TransientStoreError):
+        store.put("a", b"x")
 
 
 def test_a_bucket_in_another_region(server, store):

@@ -256,6 +256,11 @@ class TestFiles:
         both = self.settings({**KEYS, "AWS_DEFAULT_REGION": "eu-west-2"})
         assert both[2:] == ("eu-west-2", ("AKIDEXAMPLE", "wJalr/secret+", None))
 
+    def test_half_of_the_credentials_is_not_made_whole(self, folder):
+        (folder / "credentials").write_text("[default]\naws_access_key_id = AK\naws_secret_access_key = SK\n")
+        assert self.settings({"AWS_ACCESS_KEY_ID": "other"}) is None
+        assert self.settings({"AWS_SECRET_ACCESS_KEY": "other", "AWS_SESSION_TOKEN": "T"}).credentials[2] is None
+
     def test_files_elsewhere(self, tmp_path):
         (tmp_path / "keys").write_text(
             "[default]\naws_access_key_id=AK\naws_secret_access_key=SK\naws_session_token=T\n"
@@ -272,6 +277,7 @@ class TestFiles:
             "[default]\nrole_arn = arn:aws:iam::1:role/x\n",
             "[default]\ncredential_process = /bin/keys\n",
             "[default]\nca_bundle = /file\n",
+            "[default]\naws_session_token = T\n",
             "[profile default]\nregion = eu-west-1\n",
             "[default]\nregion = eu\n-west-1\n",
             "region = eu-west-1\n",
