@@ -25,7 +25,8 @@ _COUNTABLE = 2**63 - 1
 class S3Store:
     """Objects in `bucket`, their keys below `prefix` (empty: the whole bucket); thread-safe.
 
-    Credentials come from where boto3 finds them (AWS_*, profiles, SSO, instance roles).
+    Credentials come from where boto3 finds them (AWS_*, profiles, SSO, instance roles). Requests are
+    boto3's too, or a LeanClient's where nothing out of the ordinary is set up for boto3.
     Each method is one request, tried once: botocore's own retries are off, so that
     a CountingStore counts what is really sent and a RetryingStore around it decides.
     Not counted: fetching credentials, and the redirect of a bucket in another region.
