@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from akosha_snap.stores import (
     put_file,
     transfer,
 )
+from akosha_snap.stores.s3_lean import LeanClient
 
 MIB = 1024 * 1024
 
@@ -33,29 +35,32 @@ KINDS = [
     "memory",
     "directory",
     "moto",
+    "moto-boto3",
     pytest.param("seaweed", marks=pytest.mark.seaweed),
+    pytest.param("seaweed-boto3", marks=pytest.mark.seaweed),
 ]
 PREFIXES = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def seaweed_base(seaweed) -> S3Store:
-    """A store whose client the tests share: making one takes longer than most of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", seaweed.access_key)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret_key)
-        base = S3Store("contract", options=S3Options(seaweed.endpoint, page_size=3))
-        base._client.create_bucket(Bucket="contract")
-    return base
+def bases(request) -> Callable[[str], S3Store]:
+    """A store of each kind whose client the tests share: making one takes longer than most of them."""
 
+    @functools.cache
+    def base(kind: str) -> S3Store:
+        server, _, client = kind.partition("-")
+        if server == "moto":
+            endpoint, key, secret = request.getfixturevalue("moto_endpoint"), "key", "secret"
+        else:
+            endpoint, key, secret, _ = request.getfixturevalue("seaweed")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", key)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+            made = S3Store(f"contract{client}", options=S3Options(endpoint, page_size=3, lean=client != "boto3"))
+            assert isinstance(made._client, LeanClient) is (client != "boto3")
+            made._client.create_bucket(Bucket=f"contract{client}")
+        return made
 
-@pytest.fixture(scope="session")
-def moto_base(moto_endpoint) -> S3Store:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        base = S3Store("contract", options=S3Options(moto_endpoint, page_size=3))
-        base._client.create_bucket(Bucket="contract")
     return base
 
 
@@ -69,7 +74,7 @@ def bare(request, tmp_path) -> Store:
             (tmp_path / "store").mkdir()
             return DirectoryStore(tmp_path / "store")
         case kind:
-            base = request.getfixturevalue(f"{kind}_base")
+            base = request.getfixturevalue("bases")(kind)
             store = S3Store(base._bucket, f"contract/{next(PREFIXES)}", base._options)
             store._made = base._client
             return store
