@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from akosha_snap.errors import AkoshaSnapError, DamageError, SourceError
+from akosha_snap.source.engine import load_duckdb
 from akosha_snap.source.files import shown
 from akosha_snap.source.model import RecordCounts, UnsupportedStorage
 
 if TYPE_CHECKING:
-    import duckdb
+    from duckdb import DuckDBPyConnection, Error
 
 __all__ = ["count_records"]
 
@@ -41,7 +42,7 @@ def count_records(path: Path) -> RecordCounts:
     Raises UnsupportedStorage where the installed DuckDB is too old for the file, DamageError
     where DuckDB cannot read it, SourceError where there was no memory or disk for it.
     """
-    import duckdb
+    duckdb = load_duckdb()
 
     try:
         return _count(path, _MEMORY)
@@ -78,9 +79,9 @@ def _spill_folder(path: Path) -> Iterator[str]:
         yield name
 
 
-def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
+def _engine(spill: str, memory: str | None) -> DuckDBPyConnection:
     """A DuckDB with no file open, that reaches for nothing and prints nothing."""
-    import duckdb
+    duckdb = load_duckdb()
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
@@ -91,7 +92,7 @@ def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
     if memory:
         config["memory_limit"] = memory
     try:
-        connection = duckdb.connect(":memory:", config=config)
+        connection: DuckDBPyConnection = duckdb.connect(":memory:", config=config)
         connection.execute("SET enable_progress_bar = false")  # it prints one, to stdout, after 2 s
     except duckdb.Error as error:
         raise SourceError(
@@ -101,7 +102,7 @@ def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _counts(connection: DuckDBPyConnection) -> dict[str, int]:
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'", [_ALIAS]
     ).fetchall()
@@ -114,8 +115,8 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return counts
 
 
-def _translated(path: Path, error: duckdb.Error) -> AkoshaSnapError:
-    import duckdb
+def _translated(path: Path, error: Error) -> AkoshaSnapError:
+    duckdb = load_duckdb()
 
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if ("we can only read" in said and "version" in said) or "storage version greater than the latest" in said:
