@@ -57,7 +57,8 @@ def _bytes_per_session(pyplot: Any, rows: list[Row]) -> Any:
     """A panel for each data set, a bar for each tool, on a log axis."""
     single = ("reflection-2.0", "reflection-1.5", "graph-2.0", "graph-1.5")
     found = list(dict.fromkeys(row.data for row in rows if row.operation == "session" and not row.shape))
-    names = [name for name in single if name in found] or found[:4]
+    others = [name for name in found if "@" not in name and not name.startswith("scale-")]
+    names = [name for name in single if name in found] or others[:4]
     if not names:
         return None
     across = min(2, len(names))
@@ -137,7 +138,7 @@ def _growth_by_size(pyplot: Any, rows: list[Row]) -> Any:
     panels[2].axhline(200, color="#999999", ls="--", label="limit set beforehand")
     for axes in panels[:2]:
         _decades(axes)
-    panels[2].set_ylim(bottom=0)
+    panels[2].set_ylim(0, max(220, 1.1 * panels[2].get_ylim()[1]))
     for axes in panels:
         axes.legend(frameon=False, fontsize=9)
     figure.suptitle("A session's push by the size of the file", x=0.07, ha="left", fontweight="bold", fontsize=11)

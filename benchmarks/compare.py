@@ -130,7 +130,10 @@ def _place(tool: type[Tool], folder: Path, shape: Shape, stack: contextlib.ExitS
 def _save(machine: dict[str, Any], rows: list[Row], path: Path) -> None:
     """As JSON, a row to a line."""
     head = json.dumps({"machine": machine}, indent=1)
-    said = [{key: value for key, value in dataclasses.asdict(row).items() if value not in (None, "")} for row in rows]
+    said = [
+        {key: value for key, value in dataclasses.asdict(row).items() if key == "data" or value not in (None, "")}
+        for row in rows
+    ]
     lines = ",\n".join("  " + json.dumps(row) for row in said)
     path.write_text(head.removesuffix("\n}") + ',\n "rows": [\n' + lines + "\n ]\n}\n", "utf-8")
 

@@ -90,13 +90,14 @@ def _cells(one: Point, title: str) -> list[str]:
 
 
 def _said(small: Point, large: Point) -> Iterator[str]:
+    more = (large.size - small.size) / 1e9
     yield (
         f"From {small.size / 1e6:,.0f} to {large.size / 1e6:,.0f} MB the file grows {large.size / small.size:,.0f}"
         " times."
         " What a session changes in it, in pages of 64 KiB, because DuckDB moves more than it has been given, grows"
         f" {large.changed / max(small.changed, 1):,.1f} times; what akosha-snap sends,"
-        f" {large.sent / small.sent:,.1f} times. Its time goes from {small.wall:.2f} to {large.wall:.2f} s:"
-        f" {(large.wall - small.wall) / max(large.read - small.read, 0.001):,.1f} times what one sequential read of"
-        f" the file takes more ({large.read - small.read:.2f} s, from the page cache as far as it fits)."
-        f" Its peak memory goes from {small.peak / 1e6:.0f} to {large.peak / 1e6:.0f} MB.\n"
+        f" {large.sent / small.sent:,.1f} times. Its time goes from {small.wall:.2f} to {large.wall:.2f} s,"
+        f" {(large.wall - small.wall) / more:.2f} s for each GB more (one sequential read of a GB, from the page cache"
+        f" as far as it fits: {(large.read - small.read) / more:.2f} s). Its peak memory goes from"
+        f" {small.peak / 1e6:.0f} to {large.peak / 1e6:.0f} MB.\n"
     )

@@ -15,6 +15,7 @@ from benchmarks.overview import overview
 from benchmarks.rows import Row
 from benchmarks.summary import Summary
 from benchmarks.tables import bytes_by_tool, details, ratios, target_table
+from benchmarks.targets import targets
 from benchmarks.tools import TOOLS
 
 __all__ = ["write_report"]
@@ -79,6 +80,8 @@ def _page(machine: dict[str, Any], rows: list[Row], drawn: list[str]) -> Iterato
     yield "# Benchmarks\n"
     yield "Written by `python -m benchmarks`; do not edit. What was run, when and where: at the end.\n"
     yield from _overview(plain)
+    met = [one.met for one in targets(rows)]
+    yield f"Of the {len(met)} figures set beforehand {met.count(True)} are met and {met.count(False)} missed (below).\n"
     yield from _picture("bytes-per-session.png", drawn)
     yield "How the figures were taken:\n"
     yield _READING

@@ -111,7 +111,8 @@ def target_table(rows: list[Row]) -> Iterator[str]:
     """The figures set beforehand: how many are met, then each."""
     found = list(targets(rows))
     met, missed = (sum(one.met is which for one in found) for which in (True, False))
-    yield f"{met} met, {missed} missed, {len(found) - met - missed} not measured.\n"
+    yield f"{met} met, {missed} missed, {len(found) - met - missed} not measured; those missed first.\n"
+    found.sort(key=lambda one: (False, True, None).index(one.met))
     lines = [[one.what, one.data, one.asked, one.ours, one.peer, one.verdict] for one in found]
     yield from table(["figure", "data", "asked", "akosha-snap", "peer, same run", "verdict"], lines)
 

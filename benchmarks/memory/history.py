@@ -39,6 +39,7 @@ def grow(path: Path, megabytes: float, seed: int) -> None:
     with made_ahead(_remembered if path.name == REFLECTION else _learned, seed, cycle) as batches:
         while path.stat().st_size < megabytes * 1e6:
             with _opened(path) as connection:
+                connection.execute("SET checkpoint_threshold = '1TB'")  # on closing only, not after each batch
                 for _, batch in zip(cycle, batches, strict=False):
                     for table, some in batch.items():
                         in_bulk(connection, table, some)
