@@ -31,7 +31,7 @@ def long_history(summaries: Sequence[Summary]) -> Iterator[str]:
             rows = summary.rows(tool, "session")
             cells = list(_cells(summary, tool, rows)) if rows else [NOT_MEASURED, *[""] * (len(HEADS) - 3)]
             lines.append([summary.data, titled(tool), *cells])
-    yield from table(HEADS, lines)
+    yield from table(HEADS, lines, words=2)
 
 
 def _cells(summary: Summary, tool: str, rows: list[Row]) -> Iterator[str]:

@@ -12,10 +12,10 @@ from benchmarks.tools import TOOLS
 __all__ = ["bytes_by_tool", "details", "ratios", "table", "target_table", "titled"]
 
 
-def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table."""
+def table(heads: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> Iterator[str]:
+    """The lines of a table; its first columns are words, the others numbers."""
     yield f"| {' | '.join(heads)} |"
-    yield f"|---|{'---:|' * (len(heads) - 1)}"
+    yield f"|{'---|' * words}{'---:|' * (len(heads) - words)}"
     for line in lines:
         yield f"| {' | '.join(line)} |"
     yield ""
@@ -114,7 +114,7 @@ def target_table(rows: list[Row]) -> Iterator[str]:
     yield f"{met} met, {missed} missed, {len(found) - met - missed} not measured; those missed first.\n"
     found.sort(key=lambda one: (False, True, None).index(one.met))
     lines = [[one.what, one.data, one.asked, one.ours, one.peer, one.verdict] for one in found]
-    yield from table(["figure", "data", "asked", "akosha-snap", "peer, same run", "verdict"], lines)
+    yield from table(["figure", "data", "asked", "akosha-snap", "peer, same run", "verdict"], lines, words=6)
 
 
 def titled(tool: str) -> str:

@@ -102,6 +102,8 @@ def _bytes(summary: Summary) -> Iterator[Target]:
     for ours, peer, factor in (("ours", "restic", 15), ("ours-folder", "casync", 5)):
         mine, theirs = summary.median(ours, "session", sent), summary.median(peer, "session", sent)
         times = f", {theirs / mine:,.0f} x ours" if mine and theirs else ""
+        if peer == "restic" and theirs and (floor := summary.median("xdelta3", "session", sent)):
+            times += f", {theirs / floor:,.0f} x the floor"
         yield _judged(
             f"bytes per session: 1/{factor} of {peer}'s", summary.data, theirs and theirs / factor, mine, _kilobytes,
             peer=_of(summary, peer, "session", sent, _kilobytes) + times,
@@ -109,10 +111,10 @@ def _bytes(summary: Summary) -> Iterator[Target]:
     if summary.data in LAB:
         mine, floor = summary.median("ours-folder", "session", sent), summary.median("xdelta3", "session", sent)
         lab, lab_floor = LAB[summary.data]
-        limit = 1.25 * lab / lab_floor
+        limit, absolute = 1.25 * lab / lab_floor, f" ({mine / 1e3:,.0f} KB)" if mine else ""
         yield _judged(
             "bytes per session beside the floor: 1.25 x the lab's share", summary.data, limit,
-            mine / floor if mine and floor else None, lambda share: f"{share:.2f} x the floor",
+            mine / floor if mine and floor else None, lambda share: f"{share:.2f} x the floor{absolute}",
             asked=f"{limit:.2f} x the floor (lab: {lab:,} of {lab_floor:,} KB)",
             peer=_of(summary, "xdelta3", "session", sent, _kilobytes),
         )  # fmt: skip

@@ -117,7 +117,7 @@ def test_the_share_of_the_floor_is_held_against_the_labs() -> None:
     ]
     found = _one(rows, "bytes per session beside the floor: 1.25 x the lab's share", "graph-2.0")
     assert found.asked == "1.66 x the floor (lab: 93 of 70 KB)"
-    assert (found.ours, found.verdict) == ("1.86 x the floor", "**missed by 12%**")
+    assert (found.ours, found.verdict) == ("1.86 x the floor (93 KB)", "**missed by 12%**")
 
 
 def test_what_no_row_speaks_of_is_not_measured_and_fails_nothing() -> None:
