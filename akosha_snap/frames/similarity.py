@@ -50,8 +50,8 @@ class SimilarityTable:
         )
         self._tags[places], self._chunks[places] = tags, chunk
 
-    def similar(self, features: NDArray[np.uint64]) -> list[int]:
-        """The numbers of chunks that share features, most shared first."""
+    def similar(self, features: NDArray[np.uint64]) -> list[tuple[int, int]]:
+        """The numbers of chunks that share features, and how many, most shared first."""
         import numpy as np
 
         cells, tags = _split(features)
@@ -60,7 +60,7 @@ class SimilarityTable:
         found = self._chunks[cells[fits]], self._chunks[second[self._tags[second] == tags[~fits]]]
         chunks, shared = np.unique(np.concatenate(found), return_counts=True)
         order = np.argsort(shared, kind="stable")[::-1]
-        return [int(chunks[i]) for i in order if shared[i] >= _FEWEST]
+        return [(int(chunks[i]), int(shared[i])) for i in order if shared[i] >= _FEWEST]
 
     def dump(self, names: Sequence[bytes]) -> bytes:
         """The table's content, 12 bytes a cell in use, at most 24 MB. `names` are the hashes of all chunks, by number.

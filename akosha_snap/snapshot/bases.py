@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from akosha_snap.chunking import features
-from akosha_snap.frames import Codec, Frame, content_hash, encode
+from akosha_snap.frames import MAX_DEPTH, Codec, Frame, content_hash, encode
 from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.snapshot.inventory import Inventory
 
@@ -17,9 +17,13 @@ __all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
 _MAX_BASES = 8
 """Bases of one frame. About 2 are used; more than 8 won nothing (design-notes.md)."""
 
-WRITER_DEPTH = 32
-"""Frames decoded one after another for one chunk, as written: restores stay quick, and over 64
-sessions chains of 32 cost 15 to 20% more bytes than unbounded ones, chains of 8 twice as many."""
+WRITER_DEPTH = MAX_DEPTH
+"""Frames decoded one after another for one chunk, as written. Over 40 sessions chains of 64 cost 2% more
+bytes than unbounded ones, chains of 32 half as many more again (design-notes.md)."""
+
+_SHARE = 0.1
+"""Of a chunk's features, what a base at the end of a chain must have to be worth its depth; one in the
+middle half of it. Without that, bases of little use fill the chains in 20 sessions."""
 
 
 _NOWHERE = -1
@@ -94,14 +98,16 @@ class Bases:
             raise AssertionError("nothing was learned yet")
         data = where.read()
         made_of = features(data)
-        chosen = [base for base in self.table.similar(made_of) if self._serves(base)][:_MAX_BASES]
+        similar = self.table.similar(made_of)
+        chosen = [base for base, shared in similar if self._serves(base, shared / len(made_of))][:_MAX_BASES]
         self.table.add(made_of, i)
         self._put(i, self._number(where.path), where.offset, 1 + max((self._depth[base] for base in chosen), default=0))
         named = ((base, self._inventory.hashes[base], self._at_hand(base)) for base in reversed(chosen))
         return Choice(i, self._inventory.hashes[i], data, tuple(named))
 
-    def _serves(self, i: int) -> bool:
-        return self._file[i] != _NOWHERE and self._depth[i] < WRITER_DEPTH
+    def _serves(self, i: int, share: float) -> bool:
+        depth = self._depth[i]
+        return self._file[i] != _NOWHERE and depth < WRITER_DEPTH and share >= _SHARE * depth / WRITER_DEPTH
 
     def _put(self, i: int, file: int, offset: int, depth: int) -> None:
         if (missing := len(self._inventory) - len(self._file)) > 0:
