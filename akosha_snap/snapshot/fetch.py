@@ -72,7 +72,7 @@ def _read(system: System, group: list[Span]) -> bytes | DamageError:
     start, end = group[0].offset, group[-1].end
     key = pack_key(system.id, group[0].pack)
     try:
-        data = system.read_pack(group[0].pack, start, end - start)
+        data = system.packs.read(group[0].pack, start, end - start)
     except ObjectNotFound:
         return DamageError(f"pack {key} is missing")
     if len(data) != end - start:

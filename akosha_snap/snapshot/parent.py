@@ -12,7 +12,8 @@ from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.last_push import LastPush
-from akosha_snap.snapshot.system import System, check_chunk_list
+from akosha_snap.snapshot.list_reader import check_chunk_list
+from akosha_snap.snapshot.system import System
 
 __all__ = ["Parent", "find_parent", "is_current", "open_last"]
 

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
-from akosha_snap.frames import decode_chunk
-from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
+from akosha_snap.manifest import ChunkList, Manifest, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, is_upload_id
 from akosha_snap.manifest.keys import (
@@ -16,32 +15,22 @@ from akosha_snap.manifest.keys import (
     full_file_key,
     manifest_key,
     pack_id_of,
-    pack_key,
     packs_prefix,
     system_marker,
     upload_key,
     upload_marker,
 )
+from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
+from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
 
-__all__ = ["LATEST", "ListDamage", "System", "check_chunk_list"]
-
-
-class ListDamage(DamageError):
-    """A chunk list cannot be read; `key` is the pack that is missing or damaged."""
-
-    def __init__(self, message: str, key: str) -> None:
-        super().__init__(message)
-        self.key = key
+__all__ = ["LATEST", "System"]
 
 
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
 
 _PARALLEL = 8
-
-_WHOLE_PACK, _AT_HAND = 1024 * 1024, 8 * 1024 * 1024
-"""Bytes of a pack that is better read whole than twice in parts, and of all that are kept for that."""
 
 
 class System:
@@ -51,8 +40,8 @@ class System:
         self.id = check_system_id(system_id)
         self.meter = CountingStore(DeadlineStore(store))
         self.store = RetryingStore(self.meter)
-        self.at_hand: dict[bytes, bytes] = {}
-        """Packs that were read whole, by id: see `chunk_list`."""
+        self.packs = PackReader(self.store, self.id)
+        self._lists = ListReader(self.packs)
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +141,7 @@ class System:
         """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong.
 
         With `with_packs` the small packs among those it is read from are read whole, for whoever
-        wants their other frames next: they are `at_hand` then, up to 8 MiB of them.
+        wants their other frames next.
         """
         return check_chunk_list(self.raw_chunk_list(manifest, with_packs=with_packs), manifest)
 
@@ -160,57 +149,8 @@ class System:
         """The bytes of a manifest's chunk list, hash checked. Raises ListDamage."""
         frames = manifest.snapshot.chunk_list
         if with_packs:
-            self._read_whole(frames)
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            stored = list(pool.map(self._stored_list, frames))
-        last_use = {base: i for i, frame in enumerate(frames) for base in frame.bases}
-        decoded: dict[int, bytes] = {}
-        for i, frame in enumerate(frames):
-            decoded[i] = self._decode(frame, stored[i], [decoded[base] for base in frame.bases])
-            for base in {base for base in frame.bases if last_use[base] == i}:
-                del decoded[base]
-        return decoded[len(frames) - 1]
-
-    def _read_whole(self, frames: list[FrameLocation]) -> None:
-        self.at_hand.clear()
-        chosen: list[bytes] = []
-        room = _AT_HAND
-        for frame in reversed(frames):  # the newest packs are the smallest and the most needed
-            if frame.pack_size <= min(_WHOLE_PACK, room):
-                chosen.append(bytes.fromhex(frame.pack))
-                room -= frame.pack_size
-
-        def read(pack: bytes) -> bytes:
-            try:
-                return self.store.get(pack_key(self.id, pack))
-            except ObjectNotFound:
-                return b""  # whoever wants something of it will say so
-
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            self.at_hand.update(zip(chosen, pool.map(read, chosen), strict=True))
-
-    def read_pack(self, pack: bytes, start: int, length: int) -> bytes:
-        """A part of a pack, fewer bytes where it ends sooner; no request where it is at hand. Raises ObjectNotFound."""
-        if whole := self.at_hand.get(pack):
-            return whole[start : start + length]
-        return self.store.get(pack_key(self.id, pack), start=start, length=length)
-
-    def _stored_list(self, frame: FrameLocation) -> bytes:
-        key = pack_key(self.id, bytes.fromhex(frame.pack))
-        try:
-            stored = self.read_pack(bytes.fromhex(frame.pack), frame.offset, frame.stored_size)
-        except ObjectNotFound:
-            raise ListDamage(f"pack {key} is missing: it holds a chunk list", key) from None
-        if len(stored) != frame.stored_size:
-            raise ListDamage(f"pack {key} is cut short: it holds a chunk list", key)
-        return stored
-
-    def _decode(self, frame: FrameLocation, stored: bytes, bases: list[bytes]) -> bytes:
-        key = pack_key(self.id, bytes.fromhex(frame.pack))
-        try:
-            return decode_chunk(bytes.fromhex(frame.hash), frame.codec, stored, frame.raw_size, bases)
-        except DamageError as error:
-            raise ListDamage(f"the chunk list in pack {key} cannot be read: {error.message}", key) from None
+            self.packs.take_whole({bytes.fromhex(frame.pack): frame.pack_size for frame in reversed(frames)})
+        return self._lists.read(frames)
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
@@ -220,18 +160,3 @@ class System:
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
         return "run `akosha-snap push` to make the first"
-
-
-def check_chunk_list(raw: bytes, manifest: Manifest) -> ChunkList:
-    """Parse a chunk list and compare it with its manifest. Raises DamageError, NewerFormatError."""
-    where = f"the chunk list in pack {manifest.snapshot.chunk_list[-1].pack}"
-    chunk_list = decode_chunk_list(raw, where)
-    listed = [(file.name, file.size, file.blake3.hex(), len(file.frames)) for file in chunk_list.files]
-    if listed != [(file.name, file.size, file.blake3, file.chunks) for file in manifest.snapshot.files]:
-        raise DamageError(f"{where} names other files than its manifest")
-    own = len(chunk_list.packs) - 1
-    size = manifest.snapshot.chunk_list[-1].pack_size
-    for i in range(len(chunk_list)):
-        if chunk_list.pack[i] == own and chunk_list.offsets[i] + chunk_list.stored_sizes[i] > size:
-            raise DamageError(f"{where} names a frame beyond the end of its pack")
-    return chunk_list
