@@ -179,6 +179,7 @@ def _growth_by_count(pyplot: Any, rows: list[Row]) -> Any:
         axes.grid(visible=True, axis="y", alpha=0.25)
         axes.set_ylim(bottom=0)
     _decades(panels[0])
+    panels[1].yaxis.get_major_locator().set_params(integer=True)
     panels[2].set_ylim(0, _most_of(panels[2]))
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4)

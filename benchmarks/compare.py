@@ -27,7 +27,7 @@ __all__ = ["Plan", "compare", "load"]
 LONG_TOOLS = ("ours", "restic", "borg-tuned")
 SCALE_TOOLS = ("ours", "restic")
 
-ROOM = 4.5
+ROOM = 4.0
 """Free space a tool is given, in sizes of the files: the live files, a copy a tool keeps, one that it makes anew or
 restores, and what it stores, which for random bytes is as much again."""
 

@@ -50,7 +50,7 @@ SETS = {
         DataSet("memory-2.0", "both files, 100 MB, DuckDB 2.0", _REFLECTION | _GRAPH),
         DataSet("memory-1.5", "both files, 100 MB, DuckDB 1.5", _REFLECTION | _GRAPH, "1.5"),
         DataSet("live-2.0", "both files, every other session left in the WAL", _REFLECTION | _GRAPH, happens="live"),
-        DataSet("rewrite-2.0", "reflection, a column of every row rewritten", _REFLECTION, happens="rewrite"),
+        DataSet("rewrite-2.0", "reflection, the text of every row rewritten", _REFLECTION, happens="rewrite"),
         DataSet("export-2.0", "reflection, exported and imported", _REFLECTION, happens="export"),
         DataSet("hnsw-1.5", "reflection with an HNSW index, DuckDB 1.5", _REFLECTION, "1.5.5", happens="hnsw"),
     )

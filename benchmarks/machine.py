@@ -73,7 +73,10 @@ def _commit() -> str:
     """The commit that was measured, with a + if the tree had changes; where akosha-snap comes from if not the tree."""
     root = Path(__file__).resolve().parent.parent
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=8"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return "unknown (no git)"
     spec = subprocess.run(
         [sys.executable, "-c", "import akosha_snap; print(akosha_snap.__file__)"],
         capture_output=True, text=True, timeout=30, check=False, cwd="/",

@@ -67,8 +67,10 @@ def befall(path: Path, what: str) -> None:
     with _opened(path) as connection:
         table = "conversations_v2" if path.name == REFLECTION else "kg_entities"
         if what == "rewrite":
-            column = "reasoning" if path.name == REFLECTION else "metadata"
-            connection.execute(f"""UPDATE {table} SET {column} = '{{"migrated": "' || md5(id) || '"}}'""")
+            text = "content" if path.name == REFLECTION else "name"
+            connection.execute(
+                f"UPDATE {table} SET {text} = replace({text}, 'We ', 'They '), metadata = json_object('moved', md5(id))"
+            )
         elif what == "hnsw":
             connection.execute(f"LOAD '{_vss()}'; SET hnsw_enable_experimental_persistence = true")
             connection.execute(f"CREATE INDEX by_meaning ON {table} USING HNSW (embedding)")
