@@ -19,6 +19,7 @@ from akosha_snap.snapshot.restore import restore_snapshot
 from akosha_snap.snapshot.results import Level, ListResult, PushResult, RestoreResult, ShowResult, VerifyResult
 from akosha_snap.snapshot.system import LATEST, System
 from akosha_snap.snapshot.verify import verify_snapshots
+from akosha_snap.snapshot.workspace import forget_last_push
 from akosha_snap.stores import DryRunStore, Store, open_store
 
 __all__ = ["push", "restore", "show", "snapshots", "verify"]
@@ -36,6 +37,7 @@ def push(
     full_file: bool = False,
     dry_run: bool = False,
     mirror: bool = True,
+    recheck: bool = False,
     state_dir: str | PathLike[str] | None = None,
     stage_in_child: bool = True,
     observer: Observer | None = None,
@@ -51,6 +53,9 @@ def push(
     cheap: what is known of this one and, as the `mirror`, its copies (as much disk space as
     the files themselves). With None a temporary folder serves and nothing is remembered.
 
+    For a day after a push has looked at all of the store, the next ones take it to hold what was
+    put there, which saves most requests; `recheck` looks again now.
+
     `stage_in_child` copies in a child process. Leave it on unless this process will
     never have any of `files` open: closing a second descriptor in the process that
     has a database open drops the lock that keeps other writers out.
@@ -65,6 +70,7 @@ def push(
         full_file=full_file,
         dry_run=dry_run,
         mirror=mirror,
+        recheck=recheck,
         stage_in_child=stage_in_child,
         state_dir=Path(state_dir) if state_dir is not None else None,
     )
@@ -109,6 +115,7 @@ def verify(
     system_id: str,
     level: Level = "index",
     sample: float = 100.0,
+    state_dir: str | PathLike[str] | None = None,
     observer: Observer | None = None,
 ) -> VerifyResult:
     """Check one snapshot, `latest` or `all` of them.
@@ -116,10 +123,14 @@ def verify(
     Levels, each with those before it: `manifest` (manifests and chunk lists parse, every
     pack is there with its size), `index` (packs' footers agree), `data` (every byte read,
     decoded and hashed; `sample` percent of the chunks where that is under 100), `open`
-    (restored and opened by DuckDB, records counted). Damage is returned, not raised.
+    (restored and opened by DuckDB, records counted). Damage is returned, not raised; where there
+    is some, the next push with this `state_dir` looks at all of the store.
     """
     with System(_open(store), system_id) as system:
-        return verify_snapshots(system, upload_id, level, sample, observer or Observer())
+        result = verify_snapshots(system, upload_id, level, sample, observer or Observer())
+        if state_dir is not None and not result.ok:
+            forget_last_push(Path(state_dir), system)
+        return result
 
 
 def _open(store: Store | str) -> Store:

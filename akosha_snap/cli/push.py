@@ -21,12 +21,14 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded; store nothing.")
 @click.option("--full-file", is_flag=True, help="Also store each file whole, for readers that know nothing of chunks.")
 @click.option("--no-mirror", is_flag=True, help="Keep no copy of the files here; the next push may send more.")
+@click.option("--recheck", is_flag=True, help="Ask the store for all it holds, as a push does once a day anyway.")
 @store_options
 def command(
     files: tuple[Path, ...],
     dry_run: bool,
     full_file: bool,
     no_mirror: bool,
+    recheck: bool,
     store: str | None,
     system_id: str | None,
     as_json: bool,
@@ -55,6 +57,7 @@ def command(
                 full_file=full_file,
                 dry_run=dry_run,
                 mirror=not no_mirror,
+                recheck=recheck,
                 state_dir=settings.state_dir,
                 stage_in_child=False,  # this process never has a database open
                 observer=observer,

@@ -63,7 +63,8 @@ def command(
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
-    target = open_target(load_settings(store=store, system_id=system_id))
+    settings = load_settings(store=store, system_id=system_id)
+    target = open_target(settings)
     with watching(as_json=as_json) as observer:
         result = api.verify(
             target.store,
@@ -71,6 +72,7 @@ def command(
             system_id=target.system_id,
             level=cast("Level", level),
             sample=100.0 if sample is None else sample,
+            state_dir=settings.state_dir,
             observer=observer,
         )
     if as_json:
@@ -104,6 +106,6 @@ def _damage(problems: list[Problem]) -> DamageError:
     rest = f", and {more} more" if more else ""
     return DamageError(
         f"{first.object}: {first.detail}{rest}",
-        hint="snapshots not named are whole; move the damaged object out of the store and push: "
+        hint="snapshots not named are whole; move the damaged object out of the store and push --recheck: "
         "what the files of today need of it is uploaded anew",
     )

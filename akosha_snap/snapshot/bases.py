@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from akosha_snap.chunking import features
+from akosha_snap.errors import SourceError
 from akosha_snap.frames import MAX_DEPTH, Codec, Frame, content_hash, encode
 from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.snapshot.inventory import Inventory
@@ -73,7 +74,7 @@ class Bases:
 
     def offer(self, chunks: Sequence[int], path: Path, offset: int = 0) -> None:
         """These chunks lie in the file at `path` one after another, from `offset` on."""
-        file = self._number(path)
+        file = self._file_number(path)
         if (missing := len(self._inventory) - len(self._file)) > 0:
             self._file.extend([_NOWHERE] * missing)
             self._offset.extend([0] * missing)
@@ -117,7 +118,7 @@ class Bases:
     def _at_hand(self, i: int) -> AtHand:
         return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])
 
-    def _number(self, path: Path) -> int:
+    def _file_number(self, path: Path) -> int:
         if path not in self._paths:
             self._paths.append(path)
         return self._paths.index(path)
@@ -126,8 +127,14 @@ class Bases:
 def compress(choice: Choice) -> tuple[list[int], Frame]:
     """The frame of a chosen chunk, and the numbers of its bases. Thread-safe.
 
-    A base whose bytes are no longer what they were is left out.
+    A base whose bytes are no longer what they were is left out. Raises SourceError where
+    that is so of the chunk itself: somebody has touched the staged copy, or the disk has failed.
     """
+    if content_hash(choice.data) != choice.chunk:
+        raise SourceError(
+            "a staged copy changed while it was pushed",
+            hint="nothing was made of it; run it again, and check that disk if it happens again",
+        )
     bases = [(i, base, raw) for i, base, where in choice.bases if content_hash(raw := where.read()) == base]
     codec, stored = encode(choice.data, [raw for _, _, raw in bases])
     if codec != Codec.ZSTD:

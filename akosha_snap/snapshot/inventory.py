@@ -122,14 +122,19 @@ class Inventory:
         expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
         lost = [i for i, pack in enumerate(ids) if sizes is not None and sizes.get(pack) != expected[i]]
         gone = set(lost)
-        refs = {i: self.new_pack(PackRef(ids[i], expected[i])) for i in range(len(ids)) if i not in gone}
+        there = {pack.id: number for number, pack in enumerate(self.packs)}
+        refs = {
+            i: there[ids[i]] if ids[i] in there else self.new_pack(PackRef(ids[i], expected[i]))
+            for i in range(len(ids))
+            if i not in gone
+        }
         numbers = array("I", bytes(array("I").itemsize * len(chunk_list)))
         hashes, raw_sizes = chunk_list.hashes, chunk_list.raw_sizes
         for i in sorted(range(len(chunk_list)), key=chunk_list.place):
             numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
             bases = [numbers[base] for base in chunk_list.bases[i]]
             pack = refs.get(chunk_list.pack[i])
-            if pack is not None and all(self.pack[base] >= 0 for base in bases):
+            if pack is not None and not self.is_stored(numbers[i]) and all(map(self.is_stored, bases)):
                 place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
                 self.store(numbers[i], pack, *place, bases)
         return numbers, [ids[number] for number in lost]

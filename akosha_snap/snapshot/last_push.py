@@ -1,14 +1,14 @@
 """What the last push left on this machine so that the next one costs little: warm state and mirror.
 
 All of it is a hint. What is lost, stale or damaged costs bytes or time, nothing else: the
-state carries its own hash, and every byte of the mirror is hashed before it is used.
+state carries its own hash, and so do the table and every chunk of the mirror that serves as a base.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,10 @@ __all__ = ["KnownFile", "KnownSource", "LastPush", "WarmState"]
 
 _WRITER = f"1 {__version__}"
 """Of another version nothing is believed: it may have cut or counted in another way."""
+
+
+_LARGEST = 256 * 1024 * 1024
+"""Bytes of a file of ours: the state of some 300 GB of databases."""
 
 
 class KnownSource(msgspec.Struct, frozen=True):
@@ -89,16 +93,41 @@ class WarmState:
             return None
         return SimilarityTable.load(data, names, chunks)
 
-    def save(self, last: LastPush, table: memoryview | None, copies: Mapping[str, Path] | None) -> None:
-        """Remember a push. `copies` are taken over as the mirror, with None there is none; raises OSError.
-
-        A `table` of None is the one that is there already. What was remembered before is
-        forgotten first, so that a crash in between leaves nothing that does not fit together.
-        """
-        if self._state is None or self._table is None or self.mirror is None:
+    def keep_copies(self, copies: Mapping[str, Path]) -> None:
+        """Take these files, by their names, over as the mirror, which holds nothing else; raises OSError."""
+        if self.mirror is None:
             return
-        self.forget()
-        _take_over(self.mirror, copies)
+        if self.mirror.is_symlink():  # what is behind it is not ours to change
+            self.mirror.unlink()
+        self.mirror.mkdir(mode=0o700, exist_ok=True)
+        for old in self.mirror.iterdir():
+            if old.name not in copies:
+                old.unlink()
+        for name, path in copies.items():
+            if path != self.mirror / name:
+                path.replace(self.mirror / name)
+
+    def drop_mirror(self) -> None:
+        """Keep no copies; raises OSError where they cannot be removed."""
+        if self.mirror is None or not os.path.lexists(self.mirror):
+            return
+        if self.mirror.is_symlink() or not self.mirror.is_dir():
+            self.mirror.unlink()
+        else:
+            shutil.rmtree(self.mirror)
+
+    def has_copies(self, names: Iterable[str]) -> bool:
+        """Whether the mirror holds files of these names."""
+        return self.mirror is not None and all(_is_plain(self.mirror / name) for name in names)
+
+    def save(self, last: LastPush, table: memoryview | None) -> None:
+        """Remember a push; raises OSError. A `table` of None is the one that is there already.
+
+        What was remembered before was forgotten before the mirror changed, so that a crash in
+        between leaves nothing that does not fit together.
+        """
+        if self._state is None or self._table is None:
+            return
         if table is not None:
             last = msgspec.structs.replace(last, table=content_hash(table))
             _write(self._table, table)
@@ -110,29 +139,15 @@ class WarmState:
         if self._state is not None:
             self._state.unlink(missing_ok=True)
 
-    def drop_mirror(self) -> None:
-        """Give back the disk space of the copies."""
-        if self.mirror is not None:
-            shutil.rmtree(self.mirror, ignore_errors=True)
 
-
-def _take_over(mirror: Path, copies: Mapping[str, Path] | None) -> None:
-    if copies is None:
-        shutil.rmtree(mirror, ignore_errors=True)
-        return
-    mirror.mkdir(mode=0o700, exist_ok=True)
-    for old in mirror.iterdir():
-        if old.name not in copies:
-            old.unlink()
-    for name, path in copies.items():
-        if path != mirror / name:
-            with contextlib.suppress(FileNotFoundError):  # an unchanged source whose mirror was lost
-                path.replace(mirror / name)
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _read(path: Path | None) -> bytes:
+    """All of the file; nothing of one that cannot be read, or cannot be ours."""
     try:
-        return path.read_bytes() if path else b""
+        return path.read_bytes() if path and _is_plain(path) and path.stat().st_size <= _LARGEST else b""
     except OSError:
         return b""
 

@@ -62,9 +62,14 @@ def open_last(last: LastPush) -> Parent:
     )
 
 
-def find_parent(system: System, journal: Journal) -> Parent:
+_LOOK_BACK = 16
+"""Snapshots looked at for a file that the newest one does not have."""
+
+
+def find_parent(system: System, journal: Journal, names: set[str]) -> Parent:
     """The newest readable snapshot and every chunk that need not be uploaded again.
 
+    Files of these `names` that it does not have are looked for in those before it.
     Raises NewerFormatError where a later akosha-snap has written to this system.
     """
     try:
@@ -84,6 +89,8 @@ def find_parent(system: System, journal: Journal) -> Parent:
             break
         except (DamageError, NothingThereError) as error:
             warnings.append(f"snapshot {upload_id} cannot be read ({error.message}); `akosha-snap verify` says more")
+    older = [upload_id for upload_id in uploads if parent.upload_id and upload_id < parent.upload_id]
+    _add_older(system, older[:_LOOK_BACK], names - parent.files.keys(), sizes, parent.inventory)
     _add_pending(system, journal, sizes, parent.inventory)
     return parent._replace(is_first=is_first, warnings=warnings + parent.warnings)
 
@@ -108,6 +115,24 @@ def _with_snapshot(
             for pack in dict.fromkeys(lost)
         ],
     )
+
+
+def _add_older(
+    system: System, uploads: list[str], names: set[str], sizes: dict[bytes, int], inventory: Inventory
+) -> None:
+    """Take over the chunks of the newest of these snapshots that has the files of these names."""
+    for upload_id in uploads:
+        if not names:
+            return
+        try:
+            manifest = system.manifest(upload_id)
+            found = names & {file.name for file in manifest.snapshot.files}
+            if found:
+                own_pack = PackRef(manifest.snapshot.list_pack, manifest.snapshot.chunk_list[-1].pack_size)
+                inventory.add_chunk_list(system.chunk_list(manifest), own_pack, sizes)
+                names = names - found
+        except (DamageError, NothingThereError):
+            continue  # it would only have saved bytes
 
 
 def _add_pending(system: System, journal: Journal, sizes: dict[bytes, int], inventory: Inventory) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +12,12 @@ from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import decode_manifest
 from akosha_snap.snapshot.inventory import Inventory
-from akosha_snap.snapshot.last_push import LastPush
+from akosha_snap.snapshot.last_push import KnownSource, LastPush
 from akosha_snap.snapshot.parent import Parent, find_parent, is_current, open_last
-from akosha_snap.snapshot.staging import StagedFiles, stage_files
+from akosha_snap.snapshot.staging import StagedFiles, stage_files, stage_rest
 from akosha_snap.snapshot.system import System
 from akosha_snap.snapshot.workspace import Workspace
+from akosha_snap.source import WAL_SUFFIX, space_needed
 
 __all__ = ["Plan", "PushOptions", "make_plan"]
 
@@ -31,6 +32,7 @@ class PushOptions(NamedTuple):
     full_file: bool = False
     dry_run: bool = False
     mirror: bool = True
+    recheck: bool = False
     stage_in_child: bool = True
     state_dir: Path | None = None
 
@@ -61,21 +63,44 @@ def make_plan(
     """Stage the files and find their parent. Uploads nothing."""
     observer.phase("stage")
     last = workspace.warm.load()
-    staged = stage_files(paths, workspace.staging, None if options.full_file else last, in_child=options.stage_in_child)
+    before = _before(last, workspace, options) if last and not options.full_file else {}
+    _make_room(workspace, paths, before, may_drop=not options.dry_run)
+    staged = stage_files(paths, workspace.staging, before, in_child=options.stage_in_child)
     observer.phase("compare")
     time = now().timestamp()
-    plan = _warm(system, workspace, staged, last, time) if last else None
+    plan = _warm(system, workspace, staged, last, time) if last and not options.recheck else None
     plan = plan or _cold(system, workspace, staged, last, time)
     if staged.unchanged and not plan.is_same and (plan.last is None or plan.parent.list_base is None):
         observer.phase("stage")  # what was left out is needed after all
-        again = Path(tempfile.mkdtemp(dir=workspace.staging))
-        plan = plan._replace(staged=stage_files(paths, again, None, in_child=options.stage_in_child))
+        _make_room(workspace, paths, {}, may_drop=not options.dry_run)
+        plan = plan._replace(staged=stage_rest(staged, workspace.staging, in_child=options.stage_in_child))
     return plan
+
+
+def _before(last: LastPush, workspace: Workspace, options: PushOptions) -> dict[bytes, KnownSource]:
+    """The sources that need not be copied again if they are as they were: not those that the mirror lacks."""
+    return {known.path: known for known in last.sources if not options.mirror or workspace.warm.has_copies(known.files)}
+
+
+def _make_room(
+    workspace: Workspace, paths: Sequence[Path], before: dict[bytes, KnownSource], *, may_drop: bool
+) -> None:
+    seen = {os.fsdecode(path): known.seen for path, known in before.items()}
+    needed = sum(space_needed(path, seen.get(str(path.absolute()))) for path in set(paths))
+    try:
+        workspace.make_room(needed, may_drop=may_drop)
+    except OSError as error:
+        workspace.warnings.append(f"the disk's free space is not known: {error}")
 
 
 def _warm(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush, time: float) -> Plan | None:
     """The plan with the last push as parent, if that is still the newest snapshot: one request."""
-    if not 0 <= time - last.looked_at < _TRUSTED_FOR or not is_current(system, workspace.journal, last):
+    is_known = {name for known in staged.sources for name in known.files if not name.endswith(WAL_SUFFIX)} <= set(
+        last.files
+    )
+    if not is_known or not 0 <= time - last.looked_at < _TRUSTED_FOR:
+        return None
+    if not is_current(system, workspace.journal, last):
         return None
     try:
         if staged.files or set(staged.unchanged) != set(last.files):
@@ -89,6 +114,7 @@ def _warm(system: System, workspace: Workspace, staged: StagedFiles, last: LastP
 
 def _cold(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush | None, time: float) -> Plan:
     """The plan with whatever snapshot the store says is the newest."""
-    parent = find_parent(system, workspace.journal)
+    names = {name for known in staged.sources for name in known.files}
+    parent = find_parent(system, workspace.journal, names)
     is_last = last and parent.list_base and parent.list_base.raw == last.chunk_list
     return Plan(staged, parent, last if is_last else None, time)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
@@ -53,9 +54,12 @@ def push_files(
     if not paths:
         raise NothingThereError("no file to push", hint="name at least one")
     started = time.monotonic()
-    with open_workspace(options.state_dir, system, paths) as workspace:
+    with open_workspace(options.state_dir, system) as workspace:
         plan = make_plan(system, paths, workspace, options, observer, now)
-        result = _same(system, plan) if plan.is_same else _run(system, plan, workspace, options, observer, now())
+        if plan.is_same:
+            result = _same(system, plan, workspace, options)
+        else:
+            result = _run(system, plan, workspace, options, observer, now())
     return msgspec.structs.replace(
         result,
         dry_run=options.dry_run,
@@ -67,8 +71,11 @@ def push_files(
     )
 
 
-def _same(system: System, plan: Plan) -> PushResult:
+def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions) -> PushResult:
     """The parent is this very snapshot, as its manifest has it."""
+    if not options.mirror and not options.dry_run:
+        with contextlib.suppress(OSError):  # the next push that copies something says so
+            workspace.warm.drop_mirror()
     if plan.parent.manifest is None:
         raise AssertionError("a plan that is the same has a manifest")
     there = plan.parent.manifest.snapshot
@@ -100,6 +107,7 @@ def _run(
         uploaded_as = None if options.dry_run else stored.snapshot.upload_id
         result = msgspec.structs.replace(result, upload_id=uploaded_as, files_uploaded=stored.keys)
     if not options.dry_run:
+        workspace.journal.clear()
         result.warnings.extend(remember(workspace, plan, sources, cut, stored.snapshot, mirror=options.mirror))
     return result
 
@@ -158,7 +166,6 @@ def _store(
         now=now,
     )
     committed = commit_manifest(system, upload_id, manifest)
-    journal.clear()
     list_there = chunk_list.raw if committed.ours else b""
     table = bases.table.dump(parent.inventory.hashes) if bases.table else None
     snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from akosha_snap.snapshot.cutting import CutFile
-from akosha_snap.snapshot.last_push import KnownSource, LastPush
+from akosha_snap.snapshot.last_push import KnownSource, LastPush, WarmState
 from akosha_snap.snapshot.plan import Plan
 from akosha_snap.snapshot.workspace import Workspace
 
@@ -37,6 +37,7 @@ def remember(
 ) -> list[str]:
     """Save what was pushed, with the copies where `mirror` is set. A failure costs the next push
     bytes and time, so it comes back as a warning."""
+    warm = workspace.warm
     last = LastPush(
         upload_id=snapshot.upload_id,
         manifest=snapshot.manifest,
@@ -47,19 +48,32 @@ def remember(
         files={one.file.name: one.known for one in cut},
         table=plan.last.table if plan.last else b"",
     )
-    folder = workspace.warm.mirror
-    copies = None
-    if mirror and folder:
-        copies = {name: folder / name for name in plan.staged.unchanged}
-        copies |= {file.name: Path(file.path) for file in plan.staged.files}
+    warnings: list[str] = []
     try:
-        if not snapshot.chunk_list:
-            workspace.warm.forget()
-            return []
-        workspace.warm.save(last, snapshot.table, copies)
+        warm.forget()
+        warnings += _keep(warm, plan, mirror=mirror and workspace.has_room)
+        if snapshot.chunk_list:
+            warm.save(last, snapshot.table)
     except OSError as error:
-        return [
-            f"the next push will cost more: {error.filename or folder} could not be kept ({error.strerror or error});"
-            " free some space there, or set AKOSHA_SNAP_STATE_DIR to another folder"
-        ]
+        warnings.append(_warning("what is known of this push", error))
+    return warnings
+
+
+def _keep(warm: WarmState, plan: Plan, *, mirror: bool) -> list[str]:
+    try:
+        if not mirror:
+            warm.drop_mirror()
+        elif warm.mirror:
+            kept = {name: warm.mirror / name for name in plan.staged.unchanged if warm.has_copies([name])}
+            warm.keep_copies(kept | {file.name: Path(file.path) for file in plan.staged.files})
+    except OSError as error:
+        return [_warning("the copies of this push" if mirror else "the state without the old copies", error)]
     return []
+
+
+def _warning(what: str, error: OSError) -> str:
+    why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"{what} could not be kept ({why}), so the next push will cost more;"
+        " mend that, or set AKOSHA_SNAP_STATE_DIR to another folder"
+    )

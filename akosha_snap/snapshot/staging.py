@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +13,11 @@ from akosha_snap import source
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.manifest import Counts
 from akosha_snap.manifest.ids import bare_name, is_file_name
-from akosha_snap.snapshot.last_push import KnownSource, LastPush
+from akosha_snap.snapshot.last_push import KnownSource
 from akosha_snap.snapshot.records import add_up
 from akosha_snap.source import RecordCounts, StagedFile, StagedSource
 
-__all__ = ["StagedFiles", "count", "stage_files"]
+__all__ = ["StagedFiles", "count", "stage_files", "stage_rest"]
 
 _STAGING_DEADLINE = 30.0
 """Seconds to try for a consistent copy of one file; under a normal writer 1 to 2 tries of 0.15 s do."""
@@ -35,12 +35,14 @@ class StagedFiles(NamedTuple):
     warnings: list[str]
 
 
-def stage_files(paths: Iterable[Path], into: Path, last: LastPush | None, *, in_child: bool) -> StagedFiles:
-    """Stage each path (a database brings its WAL along), but for what is as it was in the `last` push.
+def stage_files(
+    paths: Iterable[Path], into: Path, before: Mapping[bytes, KnownSource], *, in_child: bool
+) -> StagedFiles:
+    """Stage each path (a database brings its WAL along), but for what is as it was `before`.
 
-    Raises ConfigError, SourceError, DamageError, BusyError.
+    `before` has sources of the last push, by their paths. Raises ConfigError, SourceError,
+    DamageError, BusyError.
     """
-    before = {known.path: known for known in last.sources} if last else {}
     staged = StagedFiles([], [], [], 0, [])
     for path in dict.fromkeys(paths):
         name = os.fsencode(path.absolute())
@@ -56,6 +58,22 @@ def stage_files(paths: Iterable[Path], into: Path, last: LastPush | None, *, in_
         staged = staged._replace(bytes_read=staged.bytes_read + one.bytes_read)
     _check_names(staged.files, staged.unchanged)
     return staged
+
+
+def stage_rest(staged: StagedFiles, into: Path, *, in_child: bool) -> StagedFiles:
+    """Stage what was left out because it is unchanged, too."""
+    left_out = [known for known in staged.sources if set(known.files) <= set(staged.unchanged)]
+    rest = stage_files([Path(os.fsdecode(known.path)) for known in left_out], into, {}, in_child=in_child)
+    now = {known.path: known for known in rest.sources}
+    whole = StagedFiles(
+        sources=[now.get(known.path, known) for known in staged.sources],
+        files=staged.files + rest.files,
+        unchanged=[],
+        bytes_read=staged.bytes_read + rest.bytes_read,
+        warnings=staged.warnings + rest.warnings,
+    )
+    _check_names(whole.files, [])
+    return whole
 
 
 def _stage(path: Path, into: Path, before: source.Seen | None, *, in_child: bool) -> StagedSource:

@@ -15,10 +15,9 @@ from akosha_snap.snapshot.bases import Bases, compress
 from akosha_snap.snapshot.chunk_listing import ChunkedFile, ListBase, make_chunk_list
 from akosha_snap.snapshot.cutting import CutFile
 from akosha_snap.snapshot.inventory import Inventory
-from akosha_snap.snapshot.last_push import KnownFile
 from akosha_snap.snapshot.packer import Packer
 
-__all__ = ["StoredFiles", "StoredList", "store_chunk_list", "store_files"]
+__all__ = ["StoredList", "store_chunk_list", "store_files"]
 
 _COMPRESSORS = os.cpu_count() or 1
 _AHEAD = 16
@@ -33,20 +32,12 @@ costs some 45 bytes a chunk. On a file of 100 MB that is after 8 or so: 2% more 
 cost, for half of what a restore reads of lists. On one of 10 GB the first costs 7 MB, and lasts for 32."""
 
 
-class StoredFiles(NamedTuple):
-    """Files cut into chunks, how many of each the store did not have, and what to know them by next time."""
-
-    files: list[ChunkedFile]
-    new: list[int]
-    known: dict[str, KnownFile]
-
-
 def store_files(
     cut: Sequence[CutFile],
     bases: Bases,
     load_table: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None],
     packer: Packer,
-) -> StoredFiles:
+) -> None:
     """Make a frame of each chunk that the store does not have, against similar ones, and pack it.
 
     All files were cut before the first chunk is compressed, so every chunk the store has can
@@ -57,9 +48,6 @@ def store_files(
     choices = (bases.choose(i) for file in cut for i in file.new)
     for choice, (chosen, frame) in ahead(compress, choices, threads=_COMPRESSORS, limit=_AHEAD):
         packer.add(choice.number, chosen, frame)
-    return StoredFiles(
-        [file.file for file in cut], [len(file.new) for file in cut], {file.file.name: file.known for file in cut}
-    )
 
 
 class StoredList(NamedTuple):

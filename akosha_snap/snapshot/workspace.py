@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from akosha_snap.atomic import sweep
 from akosha_snap.errors import BusyError, SourceError
@@ -15,85 +17,105 @@ from akosha_snap.frames import content_hash
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.last_push import WarmState
 from akosha_snap.snapshot.system import System
-from akosha_snap.source import wal_places
 
-__all__ = ["Workspace", "open_workspace"]
+__all__ = ["Workspace", "forget_last_push", "open_workspace"]
 
 _LOCK_TIMEOUT = 60.0
 """Seconds to wait for another push of this system on this machine: two sessions may end at once."""
 
 
-class Workspace(NamedTuple):
-    """`staging` is empty at the start, readable by its owner alone, and gone at the end."""
+class Workspace:
+    """`staging` is empty at the start, readable by its owner alone, and gone at the end.
 
-    staging: Path
-    journal: Journal
-    warm: WarmState
-    warnings: list[str]
+    `has_room` is False where it lies apart from the mirror, for want of space there.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack, folder: Path | None) -> None:
+        self._stack = stack
+        self.journal = Journal(folder / "pending" if folder else None)
+        self.warm = WarmState(folder)
+        self.warnings: list[str] = []
+        self.has_room = True
+        if folder is None:
+            self.staging = self._temporary()
+        else:
+            self.staging = folder / "staging"
+            shutil.rmtree(self.staging, ignore_errors=True)  # of a push that was killed
+            self.staging.mkdir(mode=0o700)
+            stack.callback(shutil.rmtree, self.staging, ignore_errors=True)
+
+    def make_room(self, needed: int, *, may_drop: bool) -> None:
+        """See to it that copies of `needed` bytes have room, if it takes the mirror (where that `may_drop`),
+        or another folder for them. Raises OSError."""
+        if shutil.disk_usage(self.staging).free > needed:
+            return
+        if may_drop and self.warm.mirror and self.warm.mirror.exists():
+            self.warm.drop_mirror()
+            self.warnings.append(f"the copies of the last push in {self.warm.mirror} gave way to new ones: no room")
+            if shutil.disk_usage(self.staging).free > needed:
+                return
+        elsewhere = self._temporary()
+        if shutil.disk_usage(elsewhere).free > needed:
+            self.warnings.append(
+                f"no room for copies in {self.staging.parent}: they go to {elsewhere.parent}, and none are kept"
+            )
+            self.staging, self.has_room = elsewhere, False
+
+    def _temporary(self) -> Path:
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="akosha-snap-")))
 
 
 @contextlib.contextmanager
-def open_workspace(state_dir: Path | None, system: System, paths: Sequence[Path]) -> Iterator[Workspace]:
-    """Lock and prepare the workspace of this system on this store, below `state_dir`, for copies of `paths`.
+def open_workspace(state_dir: Path | None, system: System) -> Iterator[Workspace]:
+    """Lock and prepare the workspace of this system on this store, below `state_dir`.
 
     With None, or where that folder cannot be written (then with a warning), nothing outlives
     the push: a temporary folder, no lock, no journal, no warm state. The lock is the kernel's
-    and dies with the process, so it is never stale. Where there is no room for the copies,
-    the mirror gives way to them. Raises BusyError where another push holds the lock,
-    SourceError where there is no folder to write to at all.
+    and dies with the process, so it is never stale. Raises BusyError where another push holds
+    it, SourceError where there is no folder to write to at all.
     """
     with contextlib.ExitStack() as stack:
         warnings: list[str] = []
-        folder = None
         try:
+            workspace = None
             if state_dir is not None:
                 try:
-                    folder = _own_folder(stack, state_dir, system)
+                    workspace = Workspace(stack, _own_folder(stack, state_dir, system))
                 except OSError as error:
                     warnings.append(
                         f"{error.filename or state_dir} cannot be used ({error.strerror or error}): nothing is kept"
                         " there for the next push; set AKOSHA_SNAP_STATE_DIR to another folder"
                     )
-            warm = WarmState(folder)
-            if folder and not _has_room(folder, paths) and warm.mirror and warm.mirror.exists():
-                warm.drop_mirror()
-                warnings.append(f"the copies of the last push in {warm.mirror} gave way to new ones: the disk is full")
-            staging = _staging(stack, folder)
+            workspace = workspace or Workspace(stack, None)
         except OSError as error:
             raise SourceError(
                 f"cannot use {error.filename or state_dir} to stage copies: {error.strerror or error}",
                 hint="free some space there, or set TMPDIR to another folder",
             ) from None
-        yield Workspace(staging, Journal(folder / "pending" if folder else None), warm, warnings)
+        workspace.warnings += warnings
+        yield workspace
+
+
+def forget_last_push(state_dir: Path, system: System) -> None:
+    """Have the next push of this system look at all of the store: it is not as the last one left it."""
+    with contextlib.suppress(OSError):
+        WarmState(_folder_of(state_dir, system)).forget()
+
+
+def _folder_of(state_dir: Path, system: System) -> Path:
+    return state_dir / content_hash(f"{system.store.url}\n{system.id}".encode()).hex()[:16]
 
 
 def _own_folder(stack: contextlib.ExitStack, state_dir: Path, system: System) -> Path:
-    """The folder of this system on this store, locked."""
-    folder = state_dir / content_hash(f"{system.store.url}\n{system.id}".encode()).hex()[:16]
+    """The folder of this system on this store, ours alone and locked."""
+    folder = _folder_of(state_dir, system)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or (os.name == "posix" and status.st_uid != os.geteuid()):
+        raise PermissionError(errno.EPERM, "it is not a folder of your own", str(folder))
     _lock(stack, folder / "lock", system)
     sweep(folder)
-    staging = folder / "staging"
-    shutil.rmtree(staging, ignore_errors=True)  # of a push that was killed
-    staging.mkdir(mode=0o700)
     return folder
-
-
-def _staging(stack: contextlib.ExitStack, folder: Path | None) -> Path:
-    if folder is None:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="akosha-snap-")))
-    staging = folder / "staging"
-    stack.callback(shutil.rmtree, staging, ignore_errors=True)
-    return staging
-
-
-def _has_room(folder: Path, paths: Sequence[Path]) -> bool:
-    needed = 0
-    for path in paths:
-        for place in (path, *wal_places(path)):
-            with contextlib.suppress(OSError, ValueError):
-                needed += place.stat().st_size
-    return shutil.disk_usage(folder).free > needed
 
 
 def _lock(stack: contextlib.ExitStack, path: Path, system: System) -> None:

@@ -5,10 +5,10 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 
 from __future__ import annotations
 
-from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX, wal_places
+from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
 from akosha_snap.source.records import count_records
-from akosha_snap.source.seen import Seen
+from akosha_snap.source.seen import Seen, space_needed
 from akosha_snap.source.spawn import count_in_child, stage_in_child
 from akosha_snap.source.staging import stage
 
@@ -22,7 +22,7 @@ __all__ = [
     "UnsupportedStorage",
     "count_in_child",
     "count_records",
+    "space_needed",
     "stage",
     "stage_in_child",
-    "wal_places",
 ]

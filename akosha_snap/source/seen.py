@@ -9,11 +9,11 @@ import msgspec
 from blake3 import blake3
 
 from akosha_snap.errors import AkoshaSnapError
-from akosha_snap.source.beside import checkpoint_files, find_wal
+from akosha_snap.source.beside import checkpoint_files, find_wal, wal_places
 from akosha_snap.source.files import PIECE, Moment, moment, open_regular
 from akosha_snap.source.header import BLOCKS_START
 
-__all__ = ["NO_WAL", "Seen", "is_as_seen", "seen"]
+__all__ = ["NO_WAL", "Seen", "is_as_seen", "seen", "space_needed"]
 
 NO_WAL = b""
 """Stands for the BLAKE3 of a write-ahead log that is not there, or empty."""
@@ -23,22 +23,28 @@ class Seen(msgspec.Struct, frozen=True):
     """A database file at one moment.
 
     Whatever DuckDB commits goes to the log or, by a checkpoint, changes a header: with both
-    as they were, in the same file of the same size and time, there is nothing new in it.
+    as they were, there is nothing new in it. What others write changes the file's times.
     """
 
     device: int
     inode: int
     size: int
     modified_ns: int
+    changed_ns: int
     head: bytes
     """BLAKE3 of the bytes before the first block."""
     wal: bytes
     """BLAKE3 of the write-ahead log as it lay there, or NO_WAL."""
 
+    @property
+    def at(self) -> Moment:
+        """The file as its status showed it."""
+        return Moment(self.device, self.inode, self.size, self.modified_ns, self.changed_ns)
+
 
 def seen(at: Moment, head: bytes, wal: bytes) -> Seen:
     """A database that was `at` this moment before its `head` and the log with the BLAKE3 `wal` were read."""
-    return Seen(at.device, at.inode, at.size, at.modified_ns, blake3(head).digest(), wal)
+    return Seen(*at, head=blake3(head).digest(), wal=wal)
 
 
 def is_as_seen(path: Path, before: Seen) -> bool:
@@ -62,15 +68,19 @@ def is_as_seen(path: Path, before: Seen) -> bool:
         return False
 
 
+def space_needed(path: Path, before: Seen | None) -> int:
+    """Bytes that a copy of `path` and its log will take; 0 where its status is as it was before. Opens nothing."""
+    try:
+        now = path.stat()
+        if before and moment(now) == before.at:
+            return 0
+        return now.st_size + sum(place.stat().st_size for place in wal_places(path) if place.exists())
+    except (OSError, ValueError):
+        return 0  # whoever copies it says what is wrong with it
+
+
 def _main(descriptor: int, head: bytes, before: Seen) -> bool:
-    now = moment(os.fstat(descriptor))
-    same = (now.device, now.inode, now.size, now.modified_ns) == (
-        before.device,
-        before.inode,
-        before.size,
-        before.modified_ns,
-    )
-    return same and blake3(head).digest() == before.head
+    return moment(os.fstat(descriptor)) == before.at and blake3(head).digest() == before.head
 
 
 def _wal(path: Path) -> bytes:

@@ -92,7 +92,7 @@ def is_of_s3(error: Exception) -> bool:
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    return isinstance(error, BotoCoreError | ClientError | ResponseParserError | HTTPError)
+    return isinstance(error, BotoCoreError | ClientError | ResponseParserError | HTTPError | RecursionError)
 
 
 def is_beyond_end(error: Exception) -> bool:
@@ -147,6 +147,8 @@ def _from_client(error: Exception, failed: str) -> StoreError:
         return StoreError(f"{failed}: {_line(str(error))}", hint="check the endpoint's certificate (AWS_CA_BUNDLE)")
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError | HTTPError):
         return TransientStoreError(f"{failed}: {_line(str(error))}", hint=_NETWORK)
+    if isinstance(error, RecursionError):  # botocore follows a redirect from within the one before
+        return StoreError(f"{failed}: the server redirects without end", hint="check the endpoint and the region")
     if isinstance(error, ResponseParserError):
         return TransientStoreError(f"{failed}: the answer is not one of an S3 server", hint=_NETWORK)
     return StoreError(f"{failed}: {_line(str(error))}", hint="check the store's URL and AWS_*")

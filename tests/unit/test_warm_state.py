@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import memory_db
 import msgspec
@@ -12,13 +13,20 @@ import pytest
 from helpers import MIB, SYSTEM, Bench, InterceptingStore, PulledPlug, RecordingStore, dies_at, edited, noise, prose
 
 from akosha_snap import api
+from akosha_snap.errors import DamageError, SourceError
 from akosha_snap.manifest.keys import manifest_key
-from akosha_snap.snapshot import last_push, workspace
+from akosha_snap.snapshot import bases, last_push, workspace
 from akosha_snap.snapshot.last_push import LastPush, WarmState
 from akosha_snap.snapshot.results import PushResult
 from akosha_snap.stores import MemoryStore
 
 DAY = 86_400
+
+
+class Disk(NamedTuple):
+    """What shutil.disk_usage says."""
+
+    free: int
 
 
 class Memory:
@@ -224,6 +232,69 @@ def _swap(one: Path, other: Path) -> None:
     spare.rename(other)
 
 
+class TestTrust:
+    """What a push takes the store to hold, and how to have it look."""
+
+    def test_recheck_looks_within_the_day(self, tmp_path):
+        bench = Bench(tmp_path)
+        data = noise(3 * MIB)
+        bench.delete(bench.own_pack(bench.push({"a": data}).upload_id))
+        assert not bench.push({"a": data}, recheck=True).unchanged
+        assert bench.restored() == {"a": data}
+
+    def test_damage_that_verify_finds_ends_it(self, tmp_path):
+        bench = Bench(tmp_path)
+        data = noise(3 * MIB)
+        bench.delete(bench.own_pack(bench.push({"a": data}).upload_id))
+        assert not bench.verify(state_dir=bench.state).ok
+        assert not bench.push({"a": data}).unchanged
+        assert bench.restored() == {"a": data}
+
+    def test_a_leftover_journal_is_cleared_by_the_first_full_look(self, memory):
+        memory.push()
+        (memory.state / "pending").write_text("ab" * 32 + "\n")
+        assert memory.push().requests > 1
+        assert memory.push().requests == 1
+
+    def test_a_change_that_keeps_every_time_but_the_inodes_own(self, memory):
+        memory.push()
+        before = memory.paths[0].stat()
+        data = bytearray(memory.paths[0].read_bytes())
+        data[len(data) // 2] ^= 1
+        with memory.paths[0].open("r+b") as file:
+            file.write(data)
+        os.utime(memory.paths[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(DamageError):
+            memory.push()
+
+    def test_file_sets_that_take_turns_are_uploaded_once(self, tmp_path):
+        bench = Bench(tmp_path)
+        one, other = noise(2 * MIB, 1), noise(2 * MIB, 2)
+        bench.push({"a": one})
+        bench.push({"b": other})
+        again = bench.push({"a": one})
+        assert again.bytes_transferred < 20_000
+        assert bench.restored() == {"a": one}
+        assert bench.push({"a": one, "b": other}).bytes_transferred < 20_000
+        assert bench.restored() == {"a": one, "b": other}
+        assert bench.verify(level="data").ok
+
+
+@pytest.mark.parametrize("damage", [b"", b"x"])
+def test_a_staged_copy_that_is_not_what_it_was_makes_no_snapshot(tmp_path, monkeypatch, damage):
+    bench = Bench(tmp_path)
+    read, calls = bases.AtHand.read, []
+
+    def spoiled(where: bases.AtHand) -> bytes:
+        calls.append(where)
+        return read(where) if len(calls) < 3 else damage * where.size
+
+    monkeypatch.setattr(bases.AtHand, "read", spoiled)
+    with pytest.raises(SourceError, match="staged copy"):
+        bench.push({"a": noise(MIB)})
+    assert bench.uploads() == []
+
+
 class TestDamage:
     @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
     def test_costs_bytes_or_time_only(self, memory, damage):
@@ -260,8 +331,7 @@ class TestDamage:
         last = warm.load()
         assert last is not None
         files = {name: msgspec.structs.replace(file, digests=file.digests[32:]) for name, file in last.files.items()}
-        copies = {name: memory.state / "mirror" / name for name in files}
-        warm.save(msgspec.structs.replace(last, files=files), None, copies)
+        warm.save(msgspec.structs.replace(last, files=files), None)
         memory.session()
         memory.push()
         memory.check()
@@ -346,10 +416,55 @@ class TestMirror:
     def test_it_gives_way_where_there_is_no_room_for_the_copies(self, memory, monkeypatch):
         memory.push()
         memory.session()
-        monkeypatch.setattr(workspace, "_has_room", lambda *_: False)
+        free = iter([0, 10**12])
+        monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: Disk(next(free)))
         result = memory.push()
         assert any("gave way" in warning for warning in result.warnings)
         memory.check()
+
+    def test_copies_go_elsewhere_where_there_is_no_room_at_all(self, memory, monkeypatch):
+        memory.push()
+        memory.session()
+        monkeypatch.setattr(
+            workspace.shutil, "disk_usage", lambda folder: Disk(0 if "state" in str(folder) else 10**12)
+        )
+        result = memory.push()
+        assert any("none are kept" in warning for warning in result.warnings)
+        assert not (memory.state / "mirror").exists()
+        memory.check()
+
+    def test_it_stays_where_nothing_is_copied(self, memory, monkeypatch):
+        memory.push()
+        monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: Disk(1))
+        assert memory.push().warnings == []
+        assert (memory.state / "mirror").exists()
+
+    def test_a_symlink_in_its_place_is_replaced_and_what_it_leads_to_left_alone(self, memory):
+        memory.push()
+        elsewhere = memory.folder / "documents"
+        elsewhere.mkdir()
+        (elsewhere / "thesis.txt").write_bytes(b"years of work")
+        for options in ({}, {"mirror": False}):
+            shutil.rmtree(memory.state / "mirror", ignore_errors=True)
+            (memory.state / "mirror").symlink_to(elsewhere)
+            memory.session()
+            assert memory.push(**options).success
+            assert [path.name for path in elsewhere.iterdir()] == ["thesis.txt"]
+            assert not (memory.state / "mirror").is_symlink()
+        memory.check()
+
+    def test_not_wanting_one_removes_it_where_nothing_has_changed_too(self, memory):
+        memory.push()
+        memory.push(mirror=False, dry_run=True)
+        assert (memory.state / "mirror").exists()
+        assert memory.push(mirror=False).unchanged
+        assert not (memory.state / "mirror").exists()
+
+    def test_wanting_it_again_brings_it_back(self, memory):
+        memory.push(mirror=False)
+        assert memory.push().unchanged
+        assert {path.name for path in (memory.state / "mirror").iterdir()} == {path.name for path in memory.paths}
+        assert memory.push().requests == 1
 
 
 def test_the_state_holds_no_content_and_no_secret(memory):
