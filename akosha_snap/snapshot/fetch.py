@@ -13,7 +13,7 @@ from akosha_snap.snapshot.system import System
 
 __all__ = ["Span", "fetch", "plan_reads"]
 
-_MAX_READ = 8 * 1024 * 1024
+_MAX_READ = 16 * 1024 * 1024
 """Bytes of one read, unless a single frame is larger: with those ahead, the memory a restore holds."""
 
 _MAX_GAP = 128 * 1024

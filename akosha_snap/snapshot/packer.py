@@ -16,9 +16,12 @@ from akosha_snap.snapshot.system import System
 
 __all__ = ["PACK_TARGET", "Packer"]
 
-PACK_TARGET = 8 * 1024 * 1024
-"""Bytes of a full pack. The format allows 32 MiB; at 8 the packs that fill and are on their way
-leave a push of any size below 200 MB of memory, boto3 and DuckDB included (design-notes.md)."""
+PACK_TARGET = 16 * 1024 * 1024
+"""Bytes of a full pack: the fewer packs, the fewer requests a restore takes. The format allows 32 MiB."""
+
+_LARGE = 1_000_000_000
+"""Bytes of files from which on packs are half as large: those that fill and are on their way then leave a
+push of any size below 200 MB of memory (design-notes.md)."""
 
 _IN_FLIGHT = 2
 
@@ -29,10 +32,12 @@ class Packer:
     `ref` is the pack at hand, `number` its number in the inventory once a chunk is in it.
     """
 
-    def __init__(self, system: System, inventory: Inventory, journal: Journal) -> None:
+    def __init__(self, system: System, inventory: Inventory, journal: Journal, size: int) -> None:
+        """`size`: bytes of all files of the push."""
         self._system = system
         self._inventory = inventory
         self._journal = journal
+        self._target = PACK_TARGET if size < _LARGE else PACK_TARGET // 2
         self._builder = PackBuilder()
         self.ref = PackRef()
         self.number: int | None = None
@@ -65,7 +70,7 @@ class Packer:
 
     def has_room(self, stored_size: int) -> bool:
         """Whether a frame of `stored_size` bytes would go into the pack at hand, `ref`."""
-        return self._builder.has_room(stored_size, PACK_TARGET)
+        return self._builder.has_room(stored_size, self._target)
 
     def flush(self) -> None:
         """Finish the pack at hand, start its upload and begin a new one."""

@@ -142,7 +142,7 @@ def _store(
     upload_id = make_upload_id(content.root, now, parent.newest)
     files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
-    with Packer(system, parent.inventory, journal) as packer:
+    with Packer(system, parent.inventory, journal, sum(file.size for file in files)) as packer:
         store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)

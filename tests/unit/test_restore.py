@@ -445,9 +445,8 @@ class TestNoSpace:
         assert bench.verify(level="data").ok
         assert not list(leftovers(small_disk))
 
-    def test_a_state_folder_on_a_full_disk(self, bench, small_disk):
-        with pytest.raises(AkoshaSnapError, match=r"(?i)no space") as caught:
-            bench.push({"a": noise(2 * MIB)}, state_dir=small_disk)
-        assert "free some space" in caught.value.hint
-        assert bench.objects() == {}
-        assert not [path for path in small_disk.rglob("*") if path.is_file() and path.stat().st_size]
+    def test_a_state_folder_on_a_full_disk_costs_a_warning(self, bench, small_disk):
+        result = bench.push({"a": noise(2 * MIB)}, state_dir=small_disk)
+        assert any("no room" in warning for warning in result.warnings)
+        assert bench.restored() == {"a": noise(2 * MIB)}
+        assert not list(small_disk.rglob("a"))
