@@ -19,6 +19,7 @@ __all__ = [
     "ObjectExists",
     "ObjectNotFound",
     "SourceError",
+    "StaleError",
     "StoreError",
     "StoreNotCreated",
     "StoreNotFound",
@@ -67,6 +68,10 @@ class NothingThereError(AkoshaSnapError):
     """What was asked for does not exist: no snapshot, no store, nothing to push."""
 
     exit_code = 10
+
+
+class StaleError(AkoshaSnapError):
+    """It worked, but longer ago than was asked for."""
 
 
 class BusyError(AkoshaSnapError):

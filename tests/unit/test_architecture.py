@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "api": SNAPSHOT,
     "demo": SNAPSHOT | {"api", "demo"},
     "akosha": SNAPSHOT | {"api", "akosha"},
-    "sync": SNAPSHOT | {"api", "akosha", "sync"},
+    "sync": SNAPSHOT | {"api", "akosha", "config", "sync"},
     "config": MANIFEST | {"stores", "config"},  # the hostname made a system id
     "integrations": EVERYTHING - {"cli"},
     "cli": EVERYTHING,
