@@ -49,7 +49,7 @@ def sync_status(settings: Settings, now: dt.datetime) -> SyncStatus:
         last=known.last,
         last_success=good,
         running_since=known.running_since,
-        age_seconds=round((now - good.finished_at).total_seconds(), 1) if good else None,
+        age_seconds=round((now - good.finished_at).total_seconds(), 3) if good else None,
         system_id=settings.system_id,
         force_method=settings.force_method,
         enable_fallback=settings.enable_fallback,
