@@ -10,6 +10,7 @@ import click
 from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
+    from akosha_snap.akosha.results import SendResult
     from akosha_snap.snapshot.results import PushResult
 
 __all__ = ["command"]
@@ -31,6 +32,7 @@ __all__ = ["command"]
     default=None,
     help="May auto turn to Akosha when the store fails. Default: AKOSHA_ENABLE_FALLBACK or yes.",
 )
+@click.option("--full", is_flag=True, help="By HTTP: send every record, not only those that are new or changed.")
 @store_options
 def command(
     files: tuple[Path, ...],
@@ -38,6 +40,7 @@ def command(
     full_file: bool,
     method: str | None,
     fallback: bool | None,
+    full: bool,
     store: str | None,
     system_id: str | None,
     as_json: bool,
@@ -58,6 +61,7 @@ def command(
     from akosha_snap.config import load_settings
     from akosha_snap.sync.files import memory_files
     from akosha_snap.sync.matrix import sync_files
+    from akosha_snap.sync.status import partly
 
     if method is None and (store is not None or dry_run or full_file):
         method = "cloud"
@@ -80,7 +84,7 @@ def command(
                     observer=observer,
                 )
             else:
-                result = sync_files(settings, paths, observer)
+                result = sync_files(settings, paths, observer, full=full)
             remember(result)
     except BaseException as error:
         if as_json:
@@ -92,6 +96,9 @@ def command(
         warn(result.warnings)
         for line in _lines(result, label_of(settings)):
             click.echo(line)
+    wrong = partly(result)
+    if wrong:
+        raise wrong
 
 
 def _failed(error: BaseException, *, dry_run: bool) -> PushResult:
@@ -104,8 +111,9 @@ def _failed(error: BaseException, *, dry_run: bool) -> PushResult:
 def _lines(result: PushResult, label: str) -> list[str]:
     from akosha_snap.cli.output import columns, counted, seconds, size
 
-    if result.method == "http":
-        return [_http_line(result, label)]
+    sent: SendResult | None = getattr(result, "http", None)
+    if sent:
+        return [_http_line(sent, label)]
     if result.unchanged:
         return [f"nothing has changed since snapshot {result.upload_id}: nothing uploaded ({label})"]
     rows = [
@@ -121,13 +129,12 @@ def _lines(result: PushResult, label: str) -> list[str]:
     return [*columns(rows, "<><"), end]
 
 
-def _http_line(result: PushResult, label: str) -> str:
+def _http_line(sent: SendResult, label: str) -> str:
     from akosha_snap.cli.output import counted, seconds, size
-    from akosha_snap.sync.results import SyncResult
 
-    if not isinstance(result, SyncResult):
-        raise TypeError("a push by HTTP is a sync")
-    what = f"{counted(result.records_sent, 'record')} sent" if result.records_sent else "no record is new: nothing sent"
-    refused = f", {result.records_failed:,} refused" if result.records_failed else ""
-    cost = f"{size(result.bytes_transferred)} in {seconds(result.duration_seconds)}"
-    return f"{what} to {result.akosha_url}{refused}, {cost} ({label})"
+    if not sent.sent:
+        return f"no record is new: nothing sent to {sent.server} ({label})"
+    refused = f", {sent.failed:,} of them not taken" if sent.failed else ""
+    cost = f"{size(sent.bytes_sent)}, {counted(sent.requests, 'request')}"
+    what = f"{counted(sent.sent, 'record')} sent to {sent.server} in {seconds(sent.duration_seconds)}"
+    return f"{what}, {cost}{refused} ({label})"

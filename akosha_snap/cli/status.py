@@ -80,9 +80,9 @@ def _outcome(record: SyncRecord) -> str:
     by = f" ({result.triggered_by}, system {result.system_id})" if result.system_id else f" ({result.triggered_by})"
     if record.failure:
         return f"failed{by}"
-    if result.method == "http":
-        refused = f", {result.records_failed:,} refused" if result.records_failed else ""
-        return f"{counted(result.records_sent, 'record')} sent to {result.akosha_url}{refused}{by}"
+    if result.http:
+        refused = f", {result.http.failed:,} not taken" if result.http.failed else ""
+        return f"{counted(result.http.sent, 'record')} sent to {result.http.server}{refused}{by}"
     if result.unchanged:
         return f"nothing had changed since snapshot {result.upload_id}{by}"
     return f"snapshot {result.upload_id}, {size(result.bytes_transferred)} sent to {result.store}{by}"

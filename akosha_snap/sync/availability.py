@@ -49,7 +49,8 @@ def _store_answers(settings: Settings) -> bool:
 def _akosha_answers(settings: Settings) -> bool:
     from akosha_snap.akosha import is_up
 
-    return bool(is_up(settings.akosha_url, timeout=TIMEOUT))
+    token = settings.api_token.reveal() if settings.api_token else None
+    return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
 
 
 def _within(seconds: float, question: Callable[[], bool]) -> bool:

@@ -34,33 +34,39 @@ _STORE_FAILURES = (StoreError, NewerFormatError, DamageError)
 other way meets it too. A wrong setting, a missing file or a busy database is never answered by a detour."""
 
 
-def sync_files(settings: Settings, files: Sequence[Path], observer: Observer | None = None) -> SyncResult:
+def sync_files(
+    settings: Settings, files: Sequence[Path], observer: Observer | None = None, *, full: bool = False
+) -> SyncResult:
     """Sync `files` as the settings say, from this process, which must never have any of them open.
+
+    `full` is for HTTP: send what was sent before, too.
 
     Raises NothingThereError where there is nothing to sync to, else whatever the way taken raises.
     """
     if settings.force_method == "cloud":
         return push_to_store(settings, files, observer)
     if settings.force_method == "http":
-        return send_to_akosha(settings, files)
+        return send_to_akosha(settings, files, observer, full=full)
     if settings.store is None:
         if not http_available(settings):
             raise NothingThereError(
                 f"nothing to sync to: no store is configured and Akosha does not answer at {settings.akosha_url}",
                 hint="set AKOSHA_CLOUD_BUCKET or AKOSHA_SNAP_STORE, or start Akosha (AKOSHA_URL)",
             )
-        return send_to_akosha(settings, files)
+        return send_to_akosha(settings, files, observer, full=full)
     try:
         return push_to_store(settings, files, observer)
     except _STORE_FAILURES as error:
-        return _fall_back(settings, files, error)
+        return _fall_back(settings, files, error, observer, full=full)
 
 
-def _fall_back(settings: Settings, files: Sequence[Path], error: AkoshaSnapError) -> SyncResult:
+def _fall_back(
+    settings: Settings, files: Sequence[Path], error: AkoshaSnapError, observer: Observer | None, *, full: bool
+) -> SyncResult:
     if not settings.enable_fallback or not http_available(settings):
         raise error
     try:
-        result = send_to_akosha(settings, files)
+        result = send_to_akosha(settings, files, observer, full=full)
     except AkoshaSnapError as second:
         error.message = f"{error.message} (and by HTTP to {settings.akosha_url}: {second.message})"
         raise error from second

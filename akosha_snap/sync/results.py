@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from akosha_snap import errors
+from akosha_snap.akosha.results import SendResult
 from akosha_snap.errors import AkoshaSnapError
 from akosha_snap.snapshot.results import PushResult
 from akosha_snap.source import UnsupportedStorage
@@ -29,15 +30,11 @@ class SyncFailure(msgspec.Struct, frozen=True):
 class SyncResult(PushResult, frozen=True, kw_only=True):
     """What a sync did: a push's result, and what only a sync knows.
 
-    `method` is the way that worked, `none` where none did. For HTTP, `akosha_url` is where the
-    records went, `records_sent` how many Akosha has now of those that were new or changed (a
-    duplicate counts: it is there), `records_failed` how many it refused. `cloud_error` says why
-    the store was passed over.
+    `method` is the way that worked, `none` where none did. `http` says what was sent that way;
+    `cloud_error` why the store was passed over.
     """
 
-    akosha_url: str = ""
-    records_sent: int = 0
-    records_failed: int = 0
+    http: SendResult | None = None
     cloud_error: str | None = None
     triggered_by: str = "manual"
 

@@ -96,8 +96,8 @@ def _summary(result: SyncResult) -> str:
     lines = [f"warning: {warning}" for warning in result.warnings]
     if result.error is not None:
         return "\n".join([*lines, f"failed: {result.error}"])
-    if result.method == "http":
-        what = f"{result.records_sent} records to {result.akosha_url}, {result.records_failed} refused"
+    if result.http:
+        what = f"{result.http.sent} records to {result.http.server}, {result.http.failed} of them not taken"
     elif result.unchanged:
         what = f"nothing has changed since snapshot {result.upload_id}"
     else:

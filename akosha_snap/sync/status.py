@@ -8,12 +8,13 @@ from typing import Literal
 import msgspec
 
 from akosha_snap.config import Settings
-from akosha_snap.errors import AkoshaSnapError, NothingThereError, StaleError
+from akosha_snap.errors import AkoshaSnapError, NothingThereError, PartialError, StaleError
+from akosha_snap.snapshot.results import PushResult
 from akosha_snap.sync.log import log_path
-from akosha_snap.sync.results import raised
+from akosha_snap.sync.results import SyncResult, raised
 from akosha_snap.sync.state import SyncRecord, is_under_way, read_state
 
-__all__ = ["SyncStatus", "complaint", "sync_status"]
+__all__ = ["SyncStatus", "complaint", "partly", "sync_status"]
 
 Verdict = Literal["never", "running", "ok", "failed", "killed"]
 
@@ -82,7 +83,19 @@ def complaint(status: SyncStatus, max_age: float | None = None) -> AkoshaSnapErr
         )
     if status.state == "failed" and status.last and status.last.failure:
         return raised(status.last.failure)
-    return None
+    return partly(status.last.result) if status.last else None
+
+
+def partly(result: PushResult) -> PartialError | None:
+    """The error of a sync that Akosha did not take all records of, or None."""
+    sent = result.http if isinstance(result, SyncResult) else None
+    if sent is None or not sent.failed:
+        return None
+    first = f": {sent.errors[0].memory_id}: {sent.errors[0].error}" if sent.errors else ""
+    return PartialError(
+        f"{sent.failed} of {sent.sent} records were not taken by {sent.server}{first}",
+        hint=f"all are in {sent.failures_file}; the next sync tries them again",
+    )
 
 
 def _why(status: SyncStatus) -> str:

@@ -7,7 +7,9 @@ import socket
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
+from fake_akosha import running_fake
 
 KEYS = {"state", "last", "last_success", "running_since", "age_seconds", "system_id", "force_method"}
 KEYS |= {"enable_fallback", "upload_on_session_end", "next_store", "next_akosha_url", "log"}
@@ -118,6 +120,29 @@ def test_a_store_that_is_named_is_the_way(cli, no_akosha, data, tmp_path, monkey
     result = cli("push", "--store", tmp_path / "named", "--method", "auto", "--json").json
     assert (result["method"], result["unchanged"], result["cloud_error"]) == ("cloud", True, None)
     assert cli("push").code == 1  # by HTTP alone, and nobody there
+
+
+def test_push_by_http(cli, data, monkeypatch) -> None:
+    with running_fake() as akosha:
+        monkeypatch.setenv("AKOSHA_URL", akosha.url)
+        monkeypatch.setenv("AKOSHA_SYSTEM_ID", "test")
+        outcome = cli("push")
+        assert outcome.code == 0
+        assert outcome.out.startswith(f"45 records sent to {akosha.url} in ")
+        assert outcome.out.endswith(" requests (system test)\n")
+        assert "40 of kind entity, 80 of kind relationship not sent" in outcome.err
+        assert cli("push").out == f"no record is new: nothing sent to {akosha.url} (system test)\n"
+        assert cli("push", "--full", "--json").json["http"]["duplicates"] == 45
+        assert f": 45 records sent to {akosha.url} (command, system test)" in cli("status").out
+        with duckdb.connect(str(data / "reflection.duckdb")) as connection:
+            connection.execute("INSERT INTO conversations_v2 (id, content, category) VALUES ('bad', 'refuse', 'x')")
+        outcome = cli("push", "--json")
+        assert outcome.code == 3
+        assert outcome.json["http"]["failed"] == 1
+        assert outcome.json_error["kind"] == "PartialError"
+        assert cli("status").code == 3
+        assert cli("status", "--max-age", "1h").code == 0
+        assert "1 record sent" in cli("status").out
 
 
 def test_a_bad_way(cli) -> None:

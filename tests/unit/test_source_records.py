@@ -15,7 +15,7 @@ import pytest
 from test_source_header import NATIVE, READABLE, seal
 
 from akosha_snap.errors import DamageError, SourceError
-from akosha_snap.source import RecordCounts, UnsupportedStorage, count_records, records
+from akosha_snap.source import RecordCounts, UnsupportedStorage, count_records, engine, records
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "duckdb"
 
@@ -73,7 +73,7 @@ def test_a_wal_larger_than_the_memory_allowed(tmp_path: Path, monkeypatch: pytes
     )
     subprocess.run([sys.executable, "-c", source, str(path)], check=True)
     assert path.with_name("wide.duckdb.wal").stat().st_size > 35_000_000
-    monkeypatch.setattr(records, "_MEMORY", "8MB")
+    monkeypatch.setattr(engine, "MEMORY", "8MB")
     assert count_records(path).conversations == 60_000
     assert sorted(file.name for file in tmp_path.iterdir()) == ["wide.duckdb", "wide.duckdb.wal"]
 
@@ -133,7 +133,7 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Excepti
 
 
 def test_a_duckdb_that_does_not_start_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_MEMORY", "nonsense")
+    monkeypatch.setattr(engine, "MEMORY", "nonsense")
     with pytest.raises(SourceError, match="does not start"):
         count_records(tmp_path / "memory.duckdb")
 
