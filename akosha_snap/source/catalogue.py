@@ -9,7 +9,7 @@ from akosha_snap.source.engine import ALIAS
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["KINDS", "Kind", "columns_of", "table_of", "tables_in"]
+__all__ = ["KINDS", "Kind", "columns_of", "only_in", "tables_in", "tables_of"]
 
 Kind = Literal["conversation", "reflection", "entity", "relationship"]
 """What a memory holds."""
@@ -22,7 +22,8 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
     "entity": ("kg_entities",),
     "relationship": ("kg_relationships",),
 }
-"""Session-Buddy's tables, the newest name first: the first that is there is the one in use."""
+"""Session-Buddy's tables, the newest name first. A database may have both and both be in use: 0.23 keeps what it
+stores in between in the one, and what it stores at the end of a session in the other."""
 
 
 def tables_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -33,9 +34,20 @@ def tables_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(row[0]).lower() for row in rows}
 
 
-def table_of(kind: Kind, tables: set[str]) -> str | None:
-    """The table that holds the records of this kind, or None."""
-    return next((name for name in _NAMES[kind] if name in tables), None)
+def tables_of(kind: Kind, tables: set[str]) -> list[str]:
+    """The tables that hold records of this kind, the newest first: a record in two of them is the first one's."""
+    return [name for name in _NAMES[kind] if name in tables]
+
+
+def only_in(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str]) -> str:
+    """SQL for the rows of `table` whose id is in none of the `newer` tables (a migration copies them)."""
+    name = f"{ALIAS}.main.{table}"
+    if "id" in columns_of(connection, table):
+        for other in newer:
+            if "id" in columns_of(connection, other):
+                same = f"CAST({other}.id AS VARCHAR) = CAST({table}.id AS VARCHAR)"
+                name += f" ANTI JOIN {ALIAS}.main.{other} ON {same}"
+    return name
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

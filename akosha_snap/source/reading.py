@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from akosha_snap.source import columns, engine
-from akosha_snap.source.catalogue import KINDS, Kind, columns_of, table_of, tables_in
+from akosha_snap.source.catalogue import KINDS, Kind, columns_of, only_in, tables_in, tables_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -117,11 +117,12 @@ def _read(path: Path, kinds: list[Kind], memory: str | None) -> Iterator[Record]
     with engine.open_copy(path, memory) as connection:
         there = tables_in(connection)
         for kind in kinds:
-            if table := table_of(kind, there):
-                yield from _rows(connection, kind, table)
+            tables = tables_of(kind, there)
+            for number, table in enumerate(tables):
+                yield from _rows(connection, kind, table, tables[:number])
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> Iterator[Record]:
+def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, table: str, newer: list[str]) -> Iterator[Record]:
     types = columns_of(connection, table)
 
     def pick(sql: Callable[[str, str], str], read: Callable[[Any], Any], *names: str) -> _Column:
@@ -135,7 +136,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> Iter
         *(column for column in _ATTRIBUTES[kind] if column.name in types),
     ]
     selected = ", ".join(column.sql(_quoted(column), types.get(column.name, "")) for column in wanted)
-    connection.execute(f"SELECT {selected} FROM {engine.ALIAS}.main.{table}")  # noqa: S608 - the catalogue's own names
+    rows_of = only_in(connection, table, newer)
+    connection.execute(f"SELECT {selected} FROM {rows_of}")  # noqa: S608 - the catalogue's own names
     names = [column.name for column in wanted[4:]]
     while rows := connection.fetchmany(_ROWS):
         for row in rows:

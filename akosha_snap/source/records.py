@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from akosha_snap.source import engine
-from akosha_snap.source.catalogue import KINDS, table_of, tables_in
+from akosha_snap.source.catalogue import KINDS, only_in, tables_in, tables_of
 from akosha_snap.source.model import RecordCounts
 
 __all__ = ["count_records"]
@@ -38,7 +38,10 @@ def _count(path: Path, memory: str | None) -> RecordCounts:
         there = tables_in(connection)
         counts = []
         for kind in KINDS:
-            name = table_of(kind, there)
-            row = connection.execute(f"SELECT count(*) FROM {engine.ALIAS}.main.{name}").fetchone() if name else None  # noqa: S608
-            counts.append(int(row[0]) if row else 0)
+            tables, count = tables_of(kind, there), 0
+            for number, table in enumerate(tables):
+                rows = only_in(connection, table, tables[:number])
+                row = connection.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
+                count += int(row[0]) if row else 0
+            counts.append(count)
         return RecordCounts(*counts)

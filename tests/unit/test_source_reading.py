@@ -17,7 +17,7 @@ import pytest
 from test_source_header import READABLE
 
 from akosha_snap.errors import DamageError, SourceError
-from akosha_snap.source import Record, read_records, reading
+from akosha_snap.source import Record, count_records, read_records, reading
 from akosha_snap.source.checksum import checksum
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "duckdb"
@@ -285,3 +285,24 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     count, kilobytes = map(int, ran.stdout.split())
     assert count == 12_000
     assert kilobytes < 170_000, "mostly DuckDB's own 60 MB and the 32 MB it may use"
+
+
+def test_records_of_an_older_table_beside_the_new_one(tmp_path: Path) -> None:
+    """Session-Buddy 0.23 has both, and stores what it says at the end of a session in the older."""
+    path = database(
+        tmp_path / "reflection.duckdb",
+        "CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR, category VARCHAR)",
+        "INSERT INTO conversations_v2 VALUES ('a', 'new a', 'x'), ('b', 'new b', 'x')",
+        "CREATE TABLE conversations (id VARCHAR, content VARCHAR, metadata JSON)",
+        "INSERT INTO conversations VALUES ('b', 'old b', '{}'), ('c', 'old c', '{}'), (NULL, 'no id', '{}')",
+        "CREATE TABLE reflections (content VARCHAR)",
+        "CREATE TABLE reflections_v2 (id INTEGER, content VARCHAR)",
+        "INSERT INTO reflections VALUES ('an old one')",
+        "INSERT INTO reflections_v2 VALUES (1, 'a new one')",
+    )
+    found = [(record.id, record.text) for record in read_records(path)]
+    assert found == [
+        ("a", "new a"), ("b", "new b"), ("c", "old c"), ("", "no id"), ("1", "a new one"), ("", "an old one"),
+    ]  # fmt: skip
+    counts = count_records(path)
+    assert (counts.conversations, counts.reflections) == (4, 2)

@@ -52,7 +52,7 @@ def test_names_that_mean_something_to_duckdb(tmp_path: Path, name: str) -> None:
     assert count_records(tmp_path / name).conversations == 300
 
 
-def test_older_names_count_only_without_the_newer(tmp_path: Path) -> None:
+def test_older_tables_count_beside_the_newer(tmp_path: Path) -> None:
     path = tmp_path / "old.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE conversations AS SELECT range FROM range(7)")
@@ -60,7 +60,7 @@ def test_older_names_count_only_without_the_newer(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE reflections_v2 AS SELECT range FROM range(2)")
         connection.execute("CREATE SCHEMA s; CREATE TABLE s.kg_entities AS SELECT 1 AS one")
         connection.execute("CREATE VIEW kg_relationships AS SELECT 1 AS one")
-    assert count_records(path) == RecordCounts(7, 2, 0, 0)
+    assert count_records(path) == RecordCounts(7, 5, 0, 0)
 
 
 def test_a_wal_larger_than_the_memory_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
