@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from akosha_snap.akosha.availability import is_up
     from akosha_snap.akosha.results import RecordError, SendResult
     from akosha_snap.akosha.send import send_records
+    from akosha_snap.akosha.storage import SnapshotStorage
 
-__all__ = ["RecordError", "SendResult", "is_up", "send_records"]
+__all__ = ["RecordError", "SendResult", "SnapshotStorage", "is_up", "send_records"]
 
 _HOMES = {
     "RecordError": "results",
     "SendResult": "results",
+    "SnapshotStorage": "storage",
     "is_up": "availability",
     "send_records": "send",
 }
