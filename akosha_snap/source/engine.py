@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from akosha_snap.errors import AkoshaSnapError, DamageError, SourceError
+from akosha_snap.source.beside import WAL_SUFFIX
+from akosha_snap.source.clone import try_clone
 from akosha_snap.source.files import shown
 from akosha_snap.source.model import UnsupportedStorage
 
@@ -20,6 +23,10 @@ __all__ = ["ALIAS", "MEMORY", "open_copy", "translated"]
 MEMORY = "64MB"
 """A WAL of 237 MB was replayed with this in 1.3 s, as fast as with four times as much, at 141 MB for the
 whole process against 324. What does not fit is spilled; at worst we try again without a limit."""
+
+_REPLAY_WRITES = "Could not write file"
+"""What DuckDB 1.5.6 says where it replays a WAL that made an index over rows it holds itself: that writes blocks to
+the file, also when it was opened to be read. A Session-Buddy just started leaves such a WAL; 2.0.1 reads it."""
 
 ALIAS = "akosha_snap"
 """What the copy is attached as: a database called temp.duckdb or system.duckdb would clash under its own name."""
@@ -33,11 +40,30 @@ def open_copy(path: Path, memory: str | None) -> Iterator[duckdb.DuckDBPyConnect
     a type unknown without one does not matter here. `memory` is DuckDB's limit (None: its own).
     Raises SourceError where DuckDB does not start, and what DuckDB raises: see `translated`.
     """
+    import duckdb
+
     with _spill_folder(path) as spill, _engine(spill, memory) as connection:
-        quoted = str(path.absolute()).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS {ALIAS} (TYPE duckdb, READ_ONLY)")
+        try:
+            connection.execute(f"ATTACH {_quoted(path)} AS {ALIAS} (TYPE duckdb, READ_ONLY)")
+        except duckdb.IOException as error:
+            if _REPLAY_WRITES not in str(error):
+                raise
+            connection.execute(f"ATTACH {_quoted(_writable(path, Path(spill)))} AS {ALIAS} (TYPE duckdb)")
         connection.execute("SET enable_external_access = false")
         yield connection
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path.absolute()).replace("'", "''") + "'"
+
+
+def _writable(path: Path, folder: Path) -> Path:
+    """A copy of the copy, with its WAL, that DuckDB may write to."""
+    for name in (path.name, path.name + WAL_SUFFIX):
+        with path.with_name(name).open("rb") as source, (folder / name).open("xb") as target:
+            if not try_clone(source, target):
+                shutil.copyfileobj(source, target, 1 << 20)
+    return folder / path.name
 
 
 @contextlib.contextmanager
