@@ -141,3 +141,37 @@ def test_a_duckdb_that_does_not_start_is_not_damage(tmp_path: Path, monkeypatch:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no folder"):
         count_records(tmp_path / "nowhere" / "memory.duckdb")
+
+
+def test_a_log_whose_replay_must_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As DuckDB 1.5 with some logs: what is read then is a copy that may be written to."""
+    monkeypatch.setattr(engine, "_REPLAY_WRITES", "Cannot open file")
+    path, _ = memory_db.build(tmp_path, conversations=8)
+    memory_db.live_session(tmp_path, seed=1, checkpoint=False)
+    attached = []
+
+    class Refusing:
+        """A connection that opens nothing to be read alone."""
+
+        def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+            self.connection = connection
+
+        def __enter__(self) -> Refusing:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.connection.close()
+
+        def execute(self, statement: str, *values: object) -> duckdb.DuckDBPyConnection:
+            if "READ_ONLY" in statement:
+                raise duckdb.IOException("IO Error: Failure while replaying WAL file: Cannot open file")
+            attached.extend([statement] if statement.startswith("ATTACH") else [])
+            return self.connection.execute(statement, *values)
+
+    original = engine._engine
+    monkeypatch.setattr(engine, "_engine", lambda *args: Refusing(original(*args)))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert count_records(path).conversations == 28
+    assert len(attached) == 1
+    assert str(path) not in attached[0]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
