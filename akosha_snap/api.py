@@ -35,6 +35,7 @@ def push(
     system_id: str,
     full_file: bool = False,
     dry_run: bool = False,
+    mirror: bool = True,
     state_dir: str | PathLike[str] | None = None,
     stage_in_child: bool = True,
     observer: Observer | None = None,
@@ -46,8 +47,9 @@ def push(
     file as it is. `store` is a URL (see `open_store`) or a store. With `full_file`
     each file is also stored whole; with `dry_run` nothing is stored at all.
 
-    `state_dir` keeps staged copies, a lock and the journal of an interrupted push;
-    with None a temporary folder serves and nothing is remembered.
+    `state_dir` keeps a lock, the journal of an interrupted push, and what makes the next push
+    cheap: what is known of this one and, as the `mirror`, its copies (as much disk space as
+    the files themselves). With None a temporary folder serves and nothing is remembered.
 
     `stage_in_child` copies in a child process. Leave it on unless this process will
     never have any of `files` open: closing a second descriptor in the process that
@@ -59,7 +61,13 @@ def push(
     if isinstance(files, str | bytes | PathLike):
         raise ConfigError(f"files is {files!r}, one path", hint="pass a list of paths")
     opened = _open(store)
-    options = PushOptions(full_file, dry_run, stage_in_child, Path(state_dir) if state_dir is not None else None)
+    options = PushOptions(
+        full_file=full_file,
+        dry_run=dry_run,
+        mirror=mirror,
+        stage_in_child=stage_in_child,
+        state_dir=Path(state_dir) if state_dir is not None else None,
+    )
     with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
         return push_files(system, [Path(file) for file in files], options, observer or Observer(), now)
 

@@ -16,6 +16,7 @@ from benchmarks.tools import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
+LONG = 64
 DEFAULT_SETS = ("reflection-2.0", "reflection-1.5", "graph-2.0", "graph-1.5", "memory-2.0", "memory-1.5")
 
 
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
                 sets=sets,
                 tools=tools,
                 sessions=chosen.sessions,
+                long=[name if "@" in name else f"{name}@{LONG}" for name in _listed(chosen.long, ())],
                 shaped=_listed(chosen.shaped, ()),
                 scale=[f"scale-{megabytes}" for megabytes in _listed(chosen.scale, ())],
                 say=lambda line: print(line, flush=True),
@@ -57,9 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description="akosha-snap beside its peers, in one run.")
     parser.add_argument("--quick", action="store_true", help="no peers, under 2 minutes: compare with quick.json")
     parser.add_argument("--update", action="store_true", help="with --quick: write quick.json anew")
-    parser.add_argument("--sets", help=f"'all', or some of {','.join(SETS)},scale-MB (default: the first six)")
+    parser.add_argument(
+        "--sets", help=f"'all', or some of {','.join(SETS)},scale-MB, NAME@SESSIONS (default: the first six)"
+    )
     parser.add_argument("--tools", help=f"some of {','.join(TOOLS)} (default: all)")
-    parser.add_argument("--sessions", type=int, default=12, help="sessions after the first push (12; 64 for ages)")
+    parser.add_argument("--sessions", type=int, default=12, help="sessions after the first push (12)")
+    parser.add_argument(
+        "--long",
+        help=f"also these sets with {LONG} sessions, by akosha-snap, restic and borg tuned, e.g. memory-2.0,memory-1.5",
+    )
     parser.add_argument("--scale", help="also akosha-snap and restic on files of so many MB, e.g. 10,200,1000,10000")
     parser.add_argument("--shaped", help="also these sets at 20 Mbit/s and 50 ms per request, e.g. memory-2.0")
     parser.add_argument("--work", type=Path, help="folder for data, kept between runs (default: a temporary one)")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data import data_set
+from benchmarks.growth import Point, points
 from benchmarks.interpreters import Unavailable
 from benchmarks.rows import Row
 from benchmarks.summary import Summary, sent
@@ -54,7 +57,8 @@ def _bytes_per_session(pyplot: Any, rows: list[Row]) -> Any:
     """A panel for each data set, a bar for each tool, on a log axis."""
     single = ("reflection-2.0", "reflection-1.5", "graph-2.0", "graph-1.5")
     found = list(dict.fromkeys(row.data for row in rows if row.operation == "session" and not row.shape))
-    names = [name for name in single if name in found] or found[:4]
+    others = [name for name in found if "@" not in name and not name.startswith("scale-")]
+    names = [name for name in single if name in found] or others[:4]
     if not names:
         return None
     across = min(2, len(names))
@@ -73,11 +77,15 @@ def _bytes_per_session(pyplot: Any, rows: list[Row]) -> Any:
             axes.text(value * 1.1, place, f"{value:,.0f}", va="center", fontsize=8.5)
         axes.set_xscale("log")
         axes.set_xlim(30, 300_000)
+        axes.grid(visible=True, axis="x", alpha=0.25)
+        axes.set_axisbelow(True)
         _plain(axes.xaxis)
         axes.set_title(_titled(name), loc="left", fontsize=10.5, fontweight="bold")
         axes.tick_params(axis="y", length=0)
     for axes in list(grid.flat)[len(names) :]:
         axes.set_visible(False)
+    figure.suptitle("Bytes a session's push sends: shorter is better, each mark is ten times the one before",
+                    x=0.01, ha="left", fontweight="bold", fontsize=12)  # fmt: skip
     figure.supxlabel("KB sent per session, median (log scale)", fontsize=10)
     figure.tight_layout()
     return figure
@@ -85,83 +93,120 @@ def _bytes_per_session(pyplot: Any, rows: list[Row]) -> Any:
 
 def _restore_by_age(pyplot: Any, rows: list[Row]) -> Any:
     """Seconds of a restore against how many snapshots came after the one restored."""
-    names = [row.data for row in rows if row.operation == "restore" and not row.shape]
-    name = next((name for name in ("reflection-2.0", "memory-2.0", *names) if name in names), None)
+    name = _most_telling(rows, "restore")
     if name is None:
         return None
     summary = Summary(rows, name)
     figure, axes = pyplot.subplots(figsize=(7.5, 4.2))
     for tool in summary.tools:
-        points = sorted((row.age, row.wall) for row in summary.rows(tool, "restore") if row.age is not None)
-        if points:
-            _line(axes, tool, points)
+        times: dict[int, list[float]] = {}
+        for row in summary.rows(tool, "restore"):
+            times.setdefault(row.age or 0, []).append(row.wall)
+        if times:
+            _line(axes, tool, [(age, statistics.median(found)) for age, found in sorted(times.items())])
     axes.set_ylim(bottom=0)
     axes.set_xticks(sorted({row.age or 0 for tool in summary.tools for row in summary.rows(tool, "restore")}))
     axes.set_xlabel("age: snapshots taken since (0 is the latest)")
     axes.set_ylabel("seconds, whole process")
-    return _finished(figure, axes, f"Restore time by age of the snapshot ({_titled(name)})")
+    axes.set_title(f"Restore time by age of the snapshot\n{_titled(name)}", loc="left", fontsize=11, fontweight="bold")
+    axes.grid(visible=True, axis="y", alpha=0.25)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
 
 
 def _growth_by_size(pyplot: Any, rows: list[Row]) -> Any:
-    """Bytes, and CPU seconds, of a session push against the size of the file."""
-    names = [name for name in dict.fromkeys(row.data for row in rows) if name.startswith("scale-")]
-    if not names:
+    """Bytes, time and memory against the size of the file."""
+    found = {tool: points(rows, tool) for tool in ("ours", "restic")}
+    if not any(found.values()):
         return None
-    figure, panels = pyplot.subplots(1, 2, figsize=(11, 4))
-    for axes, value, label in (
-        (panels[0], lambda row: sent(row) / 1e3, "KB sent per session, median"),
-        (panels[1], lambda row: row.cpu, "CPU seconds per session, median"),
-    ):
-        for tool in ("ours", "restic"):
-            points = []
-            for summary in (Summary(rows, name) for name in (*names, "reflection-2.0")):
-                found = summary.median(tool, "session", value)
-                if found is not None:
-                    points.append((max(row.size for row in summary.rows(tool, "session")) / 1e6, found))
-            if points:
-                _line(axes, tool, sorted(points))
-        axes.set_xscale("log")
-        sizes = sorted({x for line in axes.lines for x in line.get_xdata()})
-        axes.set_xticks(sizes)
-        _plain(axes.xaxis)
-        axes.set_xlabel("file size, MB (log scale)")
+    figure, panels = pyplot.subplots(1, 3, figsize=(15, 4.2))
+    shown: tuple[tuple[Any, str, Callable[[Point], float]], ...] = (
+        (panels[0], "KB sent per session, median (log scale)", lambda one: one.sent / 1e3),
+        (panels[1], "seconds per session, median (log scale)", lambda one: one.wall),
+        (panels[2], "peak memory of any operation, MB", lambda one: one.peak / 1e6),
+    )
+    for axes, label, value in shown:
+        for tool, line in found.items():
+            if line:
+                _line(axes, tool, [(one.size / 1e6, value(one)) for one in line])
+        _sizes(axes, (one for line in found.values() for one in line))
         axes.set_ylabel(label)
         axes.grid(visible=True, alpha=0.25)
-    panels[0].set_yscale("log")
-    _plain(panels[0].yaxis)
-    panels[1].set_ylim(bottom=0)
-    panels[0].legend(frameon=False)
-    figure.suptitle("Cost of a session's push by file size", x=0.07, ha="left", fontweight="bold", fontsize=11)
+    ours = found["ours"]
+    panels[0].plot(*_by_size(ours, lambda one: one.changed / 1e3), color="#999999", ls=":", label="changed in the file")
+    panels[1].plot(*_by_size(ours, lambda one: one.read), color="#999999", ls="--", label="one read of the file")
+    panels[2].axhline(200, color="#999999", ls="--", label="limit set beforehand")
+    for axes in panels[:2]:
+        _decades(axes)
+    panels[2].set_ylim(0, max(220, 1.1 * panels[2].get_ylim()[1]))
+    for axes in panels:
+        axes.legend(frameon=False, fontsize=9)
+    figure.suptitle("A session's push by the size of the file", x=0.07, ha="left", fontweight="bold", fontsize=11)
     figure.tight_layout()
     return figure
 
 
+def _by_size(line: list[Point], value: Callable[[Point], float]) -> tuple[list[float], list[float]]:
+    return [one.size / 1e6 for one in line], [value(one) for one in line]
+
+
+def _sizes(axes: Any, line: Iterable[Point]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(sorted({round(one.size / 1e6) for one in line}))
+    _plain(axes.xaxis)
+    axes.set_xlabel("file size, MB (log scale)")
+
+
 def _growth_by_count(pyplot: Any, rows: list[Row]) -> Any:
-    """Bytes and requests of each session's push, in the order they were made."""
-    names = [row.data for row in rows if row.operation == "session" and not row.shape]
-    name = next((name for name in ("reflection-2.0", *names) if name in names), None)
+    """Bytes, requests and time of each session's push, in the order they were made."""
+    name = _most_telling(rows, "session")
     if name is None:
         return None
     summary = Summary(rows, name)
-    figure, panels = pyplot.subplots(1, 2, figsize=(11, 4))
-    for axes, value, label in (
-        (panels[0], lambda row: max(sent(row), 1) / 1e3, "KB sent"),
-        (panels[1], lambda row: row.request_count, "requests"),
+    figure, panels = pyplot.subplots(1, 3, figsize=(15, 4.2))
+    for axes, label, value in (
+        (panels[0], "KB sent (log scale)", lambda row: max(sent(row), 1) / 1e3),
+        (panels[1], "requests", lambda row: row.request_count),
+        (panels[2], "seconds, whole process", lambda row: row.wall),
     ):
         for tool in summary.tools:
-            points = [(row.number, found) for row in summary.rows(tool, "session") if (found := value(row))]
-            if points and tool in _COLOURS and tool not in {"ours-folder", "restic-max"}:
-                _line(axes, tool, points)
+            line = [(row.number, found) for row in summary.rows(tool, "session") if (found := value(row))]
+            if line and tool in _COLOURS and tool not in {"ours-folder", "restic-max"}:
+                _line(axes, tool, line)
         axes.set_xlabel("session")
         axes.set_ylabel(label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(visible=True, axis="y", alpha=0.25)
-    panels[0].set_yscale("log")
-    _plain(panels[0].yaxis)
-    panels[1].set_ylim(bottom=0)
-    panels[0].legend(frameon=False, loc="upper center", bbox_to_anchor=(1.1, -0.15), ncols=4)
-    figure.suptitle(f"Each session's push ({_titled(name)})", x=0.07, ha="left", fontweight="bold", fontsize=11)
+        axes.set_ylim(bottom=0)
+    _decades(panels[0])
+    panels[1].yaxis.get_major_locator().set_params(integer=True)
+    panels[2].set_ylim(0, _most_of(panels[2]))
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4)
+    figure.suptitle(f"Each session's push: {_titled(name)}", x=0.07, ha="left", fontweight="bold", fontsize=11)
+    figure.tight_layout()
     return figure
+
+
+def _most_telling(rows: list[Row], operation: str) -> str | None:
+    """Of the sets that have the operation, the one with the most sessions and the most files."""
+    names = list(dict.fromkeys(row.data for row in rows if row.operation == operation and not row.shape))
+    wanted = ("memory-2.0@64", *(name for name in names if "@" in name), "memory-2.0", "reflection-2.0", *names)
+    return next((name for name in wanted if name in names), None)
+
+
+def _decades(axes: Any) -> None:
+    """A log axis from one power of ten to another, so that each has marks with numbers."""
+    values = [value for line in axes.lines for value in line.get_ydata() if value > 0]
+    axes.set_yscale("log")
+    axes.set_ylim(10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values) * 1.01)))
+    _plain(axes.yaxis)
+
+
+def _most_of(axes: Any) -> float:
+    """The top of an axis that a few outliers may leave."""
+    values = sorted(value for line in axes.lines for value in line.get_ydata())
+    return float(values[int(0.98 * (len(values) - 1))]) * 1.25
 
 
 def _plain(axis: Any) -> None:
@@ -177,13 +222,7 @@ def _titled(name: str) -> str:
 def _line(axes: Any, tool: str, points: Sequence[tuple[float, float]]) -> None:
     ours = tool == "ours"
     axes.plot(
-        *zip(*points, strict=True), marker="o", markersize=4, linewidth=2.6 if ours else 1.5,
-        color=_COLOURS.get(tool, PEERS), label=TOOLS[tool].title, zorder=3 if ours else 2,
+        *zip(*points, strict=True), marker="o" if len(points) <= 16 else "", markersize=4,
+        linewidth=2.6 if ours else 1.5, color=_COLOURS.get(tool, PEERS), label=TOOLS[tool].title,
+        zorder=3 if ours else 2,
     )  # fmt: skip
-
-
-def _finished(figure: Any, axes: Any, title: str) -> Any:
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.grid(visible=True, axis="y", alpha=0.25)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +19,17 @@ from benchmarks.machine import described
 from benchmarks.places import Place, folder_place, running_server
 from benchmarks.proxy import Shape
 from benchmarks.rows import Row, not_measured
-from benchmarks.runner import Course
+from benchmarks.runner import Course, start_up
 from benchmarks.tools import TOOLS, Tool
 
 __all__ = ["Plan", "compare", "load"]
+
+LONG_TOOLS = ("ours", "restic", "borg-tuned")
+SCALE_TOOLS = ("ours", "restic")
+
+ROOM = 4.0
+"""Free space a tool is given, in sizes of the files: the live files, a copy a tool keeps, one that it makes anew or
+restores, and what it stores, which for random bytes is as much again."""
 
 
 @dataclasses.dataclass
@@ -36,10 +44,10 @@ class Plan:
     """Sets to run once more on a slow line, with `shaped_sessions` sessions, by the tools that use the line."""
     shaped_sessions: int = 2
     shape: Shape = dataclasses.field(default_factory=lambda: Shape(20, 50))
+    long: list[str] = dataclasses.field(default_factory=list)
+    """Sets with many sessions (`NAME@64`), which only `LONG_TOOLS` go through."""
     scale: list[str] = dataclasses.field(default_factory=list)
-    """Sets that only `scale_tools` go through, with `scale_sessions` sessions."""
-    scale_sessions: int = 3
-    scale_tools: tuple[str, ...] = ("ours", "restic")
+    """Sets of large files (`scale-MEGABYTES`), which only `SCALE_TOOLS` go through."""
     timeout: float = 1800.0
     say: Callable[[str], None] = print
 
@@ -57,16 +65,25 @@ def compare(plan: Plan, arguments: list[str], path: Path, *, add: bool = False) 
     rows: list[Row] = []
     fast, slow = Shape(), plan.shape
     jobs = [(name, plan.sessions, plan.tools, fast) for name in plan.sets]
-    jobs += [(name, plan.scale_sessions, [t for t in plan.tools if t in plan.scale_tools], fast) for name in plan.scale]
+    for names, some in ((plan.long, LONG_TOOLS), (plan.scale, SCALE_TOOLS)):
+        jobs += [(name, plan.sessions, [tool for tool in plan.tools if tool in some], fast) for name in names]
     online = [name for name in plan.tools if TOOLS[name].on_s3]
     jobs += [(name, plan.shaped_sessions, online, slow) for name in plan.shaped]
-    for name, sessions, tools, shape in jobs:
-        for found in _through(plan, name, sessions, tools, shape):
+    courses = (_through(plan, name, sessions, tools, shape) for name, sessions, tools, shape in jobs)
+    for course in (_started(plan), *courses):
+        for found in course:
             rows += found
             minutes = round((time.monotonic() - start) / 60, 1)
             (machine["added"][-1] if earlier else machine)["minutes"] = minutes
             again = {(row.data, row.tool, row.shape) for row in rows}
             _save(machine, [row for row in kept if (row.data, row.tool, row.shape) not in again] + rows, path)
+
+
+def _started(plan: Plan) -> Iterator[list[Row]]:
+    """How long our program takes to start and say its version."""
+    if "ours" in plan.tools:
+        with tempfile.TemporaryDirectory(dir=plan.work) as folder:
+            yield start_up(Path(folder), timeout=plan.timeout)
 
 
 def _through(plan: Plan, name: str, sessions: int, tools: list[str], shape: Shape) -> Iterator[list[Row]]:
@@ -75,6 +92,7 @@ def _through(plan: Plan, name: str, sessions: int, tools: list[str], shape: Shap
     plan.say(f"{name}{f' ({label})' if label else ''}")
     try:
         made = steps(data_set(name), sessions, plan.work)
+        _want_room(made[-1].size, plan.work)
     except (Unavailable, OSError, subprocess.SubprocessError) as error:
         plan.say(f"  not measured: {error}")
         yield [not_measured(name, tool, label, str(error)) for tool in tools]
@@ -94,6 +112,12 @@ def _through(plan: Plan, name: str, sessions: int, tools: list[str], shape: Shap
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _want_room(size: int, work: Path) -> None:
+    free = shutil.disk_usage(work).free
+    if free < ROOM * size:
+        raise Unavailable(f"{ROOM * size / 1e9:.0f} GB of free space needed, {free / 1e9:.0f} GB there")
+
+
 def _place(tool: type[Tool], folder: Path, shape: Shape, stack: contextlib.ExitStack) -> Place:
     """A new place of the kind that the tool stores in."""
     if tool.version() is None:
@@ -106,7 +130,10 @@ def _place(tool: type[Tool], folder: Path, shape: Shape, stack: contextlib.ExitS
 def _save(machine: dict[str, Any], rows: list[Row], path: Path) -> None:
     """As JSON, a row to a line."""
     head = json.dumps({"machine": machine}, indent=1)
-    said = [{key: value for key, value in dataclasses.asdict(row).items() if value not in (None, "")} for row in rows]
+    said = [
+        {key: value for key, value in dataclasses.asdict(row).items() if key == "data" or value not in (None, "")}
+        for row in rows
+    ]
     lines = ",\n".join("  " + json.dumps(row) for row in said)
     path.write_text(head.removesuffix("\n}") + ',\n "rows": [\n' + lines + "\n ]\n}\n", "utf-8")
 

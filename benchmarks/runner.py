@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.measure import Command, Failed, Used, run_all
+from benchmarks.measure import Command, Failed, Used, run, run_all
 from benchmarks.rows import Row
+from benchmarks.steps import Step
 from benchmarks.tools import Tool
 
-__all__ = ["Course"]
+__all__ = ["Course", "ages", "start_up"]
+LONG = 8
+"""From so many sessions on, more restores are measured; what has fewer is large."""
 
-Steps = Sequence[dict[str, Path]]
+REPEATED = 3
+"""How often what has no number of sessions to take a median of is measured."""
+
+_READ = """\
+import sys
+buffer = bytearray(1 << 20)
+for name in sys.argv[1:]:
+    with open(name, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+"""
 
 
 class Course:
@@ -25,7 +38,7 @@ class Course:
         self,
         data: str,
         tool: Tool,
-        steps: Steps,
+        steps: Sequence[Step],
         folder: Path,
         *,
         shape: str,
@@ -54,15 +67,19 @@ class Course:
         self._measured("init", tool.init())
         for number in range(last + 1):
             self._push("first" if number == 0 else "session", number)
-        self._push("unchanged", last, label=f"s{last:03}-again")
-        for age in sorted({0, last // 4, last // 2, last}):
-            self._restore(last - age, age)
+        again = REPEATED if last >= LONG else 1
+        for turn in range(again):
+            self._push("unchanged", last, label=f"s{last:03}-again-{turn}")
+            self._measured("read", [Command([sys.executable, "-c", _READ, *self._paths(last)])])
+        for age in ages(last):
+            for _ in range(again if age == 0 else 1):
+                self._restore(last - age, age)
         commands = tool.verify(self._paths(last))
         if commands:
             self._measured("verify", commands)
 
     def _paths(self, number: int) -> list[Path]:
-        return [self._live / name for name in self._steps[number]]
+        return [self._live / name for name in self._steps[number].names]
 
     def _push(self, operation: str, number: int, label: str = "") -> None:
         label = label or f"s{number:03}"
@@ -70,19 +87,16 @@ class Course:
         if operation != "unchanged":
             self._become(step)
         output = self._measured(operation, self._tool.push(self._paths(number), label), number=number)
-        self.rows[-1].size = sum(path.stat().st_size for path in step.values())
+        self.rows[-1].size = step.size
+        self.rows[-1].changed = 0 if operation == "unchanged" else step.changed
         try:
             self._tool.pushed(label, output)
         except (ValueError, KeyError, IndexError) as error:
             raise Failed(f"what {self._tool.name} printed was not understood: {error}") from error
 
-    def _become(self, step: dict[str, Path]) -> None:
+    def _become(self, step: Step) -> None:
         """The live files take on the step's bytes, in place, as DuckDB writes them."""
-        for path in self._live.iterdir():
-            if path.name not in step:
-                path.unlink()
-        for name, source in step.items():
-            shutil.copyfile(source, self._live / name)
+        step.write(self._live)
         os.sync()
         time.sleep(0.05)  # a tool that goes by the time of change must see one
 
@@ -96,8 +110,9 @@ class Course:
         self._measured("restore", commands, number=number)
         self.rows[-1].age = age
         found = {path.name: path for path in to.rglob("*") if path.is_file()}
-        for name, source in self._steps[number].items():
-            if name not in found or not filecmp.cmp(source, found[name], shallow=False):
+        step = self._steps[number]
+        for name in step.names:
+            if name not in found or not step.holds(name, found[name]):
                 self.rows[-1].problem = f"{name} came back with other bytes"
                 self._say(f"  {self._tool.name}: snapshot {number}: {name} came back with other bytes")
         shutil.rmtree(to)
@@ -125,8 +140,28 @@ class Course:
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the user's: a HOME of the tool's own for this run, so that every run starts cold."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-        return kept | {"HOME": str(self._home)} | self._tool.environment()
+        return _plain_environment(self._home) | self._tool.environment()
+
+
+def start_up(folder: Path, *, timeout: float) -> list[Row]:
+    """`akosha-snap --version`, a few times: what every command costs before it does anything."""
+    command = Command([sys.executable, "-m", "akosha_snap", "--version"])
+    rows = []
+    for number in range(2 * REPEATED):
+        used = run(command, _plain_environment(folder), scratch=folder, timeout=timeout)
+        rows.append(_row("", "ours", "version", "", number, used))
+    return rows[1:]  # the first may have compiled the modules
+
+
+def _plain_environment(home: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    return kept | {"HOME": str(home)}
+
+
+def ages(last: int) -> list[int]:
+    """The ages of the snapshots to restore: the latest, the oldest, and of a longer history some in between."""
+    parts = (0, 1, 2, 4, 6, 8) if last >= LONG else (0, 8)
+    return sorted({last * part // 8 for part in parts})
 
 
 def _row(data: str, tool: str, operation: str, shape: str, number: int, used: Used) -> Row:

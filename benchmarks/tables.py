@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.rows import Row
 from benchmarks.summary import Summary, Value, sent
-from benchmarks.targets import targets
+from benchmarks.targets import NOT_MEASURED, targets
 from benchmarks.tools import TOOLS
 
-__all__ = ["bytes_by_tool", "details", "growth", "ratios", "table", "target_table"]
-
-NONE = "not measured"
+__all__ = ["bytes_by_tool", "details", "ratios", "table", "target_table", "titled"]
 
 
-def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table."""
+def table(heads: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> Iterator[str]:
+    """The lines of a table; its first columns are words, the others numbers."""
     yield f"| {' | '.join(heads)} |"
-    yield f"|---|{'---:|' * (len(heads) - 1)}"
+    yield f"|{'---|' * words}{'---:|' * (len(heads) - words)}"
     for line in lines:
         yield f"| {' | '.join(line)} |"
     yield ""
@@ -28,12 +26,12 @@ def bytes_by_tool(summaries: Sequence[Summary]) -> Iterator[str]:
     tools = list(dict.fromkeys(tool for summary in summaries for tool in summary.tools))
     lines = []
     for tool in tools:
-        line = [_title(tool)]
+        line = [titled(tool)]
         for summary in summaries:
             ours = "ours" if TOOLS[tool].on_s3 or not summary.rows("ours-folder", "session") else "ours-folder"
             mine, theirs = (summary.median(name, "session", sent) for name in (ours, tool))
             ratio = f" ({theirs / mine:,.1f} x)" if mine and theirs and not tool.startswith("ours") else ""
-            missing = NONE if tool in summary.tools else "not run"
+            missing = NOT_MEASURED if tool in summary.tools else "not run"
             line.append(missing if theirs is None else f"{theirs / 1e3:,.0f}{ratio}")
         lines.append(line)
     yield from table(["KB sent per session, median", *(summary.data for summary in summaries)], lines)
@@ -48,11 +46,11 @@ def details(summary: Summary) -> Iterator[str]:
     lines = []
     for tool in summary.tools:
         if not summary.rows(tool, "first"):
-            lines.append([_title(tool), NONE, *[""] * (len(heads) - 2)])
+            lines.append([titled(tool), NOT_MEASURED, *[""] * (len(heads) - 2)])
             continue
-        lines.append([_title(tool), *_cells(summary, tool)])
+        lines.append([titled(tool), *_cells(summary, tool)])
     yield from table(heads, lines)
-    yield from (f"{_title(tool)}: {summary.problem(tool)}\n" for tool in summary.tools if summary.problem(tool))
+    yield from (f"{titled(tool)}: {summary.problem(tool)}\n" for tool in summary.tools if summary.problem(tool))
 
 
 def _cells(summary: Summary, tool: str) -> list[str]:
@@ -61,7 +59,6 @@ def _cells(summary: Summary, tool: str) -> list[str]:
         return "" if found is None else format(found, form)
 
     latest, oldest = (summary.restored(tool, oldest=which) for which in (False, True))
-    last = summary.rows(tool, "unchanged") or summary.rows(tool, "first")
     return [
         cell("first", lambda row: sent(row) / 1e3, ",.0f"),
         cell("first", lambda row: row.wall, ".2f"),
@@ -78,7 +75,7 @@ def _cells(summary: Summary, tool: str) -> list[str]:
         "" if latest is None else f"{latest.wall:.2f}",
         "" if oldest is None else f"{oldest.wall:.2f}",
         cell("verify", lambda row: row.wall, ".2f"),
-        f"{last[-1].total / 1e6:,.1f}",
+        f"{summary.total(tool) / 1e6:,.1f}",
     ]
 
 
@@ -101,7 +98,7 @@ def ratios(summary: Summary) -> Iterator[str]:
         if tool.startswith("ours") or not summary.rows(tool, "session"):
             continue
         ours = "ours" if TOOLS[tool].on_s3 else "ours-folder"
-        line = [_title(tool)]
+        line = [titled(tool)]
         for _, operation, value in _RATIOS:
             mine, theirs = (summary.median(name, operation, value) for name in (ours, tool))
             line.append(f"{theirs / mine:,.1f} x" if mine and theirs else "")
@@ -110,35 +107,16 @@ def ratios(summary: Summary) -> Iterator[str]:
         yield from table(["times ours", *(name for name, _, _ in _RATIOS)], lines)
 
 
-def growth(rows: list[Row]) -> Iterator[str]:
-    """What a session costs as the file grows."""
-    names = [name for name in dict.fromkeys(row.data for row in rows) if name.startswith("scale-")]
-    names += ["reflection-2.0"] if names else []
-    lines = []
-    for summary in (Summary(rows, name) for name in names):
-        for tool in summary.tools:
-            sizes = [row.size for row in summary.rows(tool, "session")]
-            if sizes and tool in {"ours", "restic"}:
-                cells = _cells(summary, tool)
-                peak = max(row.peak for op in ("first", "session", "restore") for row in summary.rows(tool, op))
-                lines.append((max(sizes), [f"{max(sizes) / 1e6:,.0f}", _title(tool), *cells[:7], f"{peak / 1e6:.0f}"]))
-    heads = [
-        "file, MB", "tool", "first push: KB", "s", "session: KB", "requests", "s", "CPU s", "peak MB",
-        "peak of all, MB",
-    ]  # fmt: skip
-    lines.sort(key=lambda one: one[0])
-    yield from table(heads, [line for _, line in lines])
-
-
 def target_table(rows: list[Row]) -> Iterator[str]:
-    """What the design asks for."""
-    lines = [
-        [one.asked, one.data, one.found, {True: "yes", False: "**no**", None: "no limit set"}[one.met]]
-        for one in targets(rows)
-    ]
-    if lines:
-        yield from table(["asked", "data", "measured", "met"], sorted(lines))
+    """The figures set beforehand: how many are met, then each."""
+    found = list(targets(rows))
+    met, missed = (sum(one.met is which for one in found) for which in (True, False))
+    yield f"{met} met, {missed} missed, {len(found) - met - missed} not measured; those missed first.\n"
+    found.sort(key=lambda one: (False, True, None).index(one.met))
+    lines = [[one.what, one.data, one.asked, one.ours, one.peer, one.verdict] for one in found]
+    yield from table(["figure", "data", "asked", "akosha-snap", "peer, same run", "verdict"], lines, words=6)
 
 
-def _title(tool: str) -> str:
+def titled(tool: str) -> str:
+    """Its title, ours in bold."""
     return f"**{TOOLS[tool].title}**" if tool.startswith("ours") else TOOLS[tool].title

@@ -20,7 +20,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     Returns the home folder of this test, empty.
     """
     for name in list(os.environ):
-        if name.startswith(("AWS_", "AKOSHA_", "XDG_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("AWS_", "AKOSHA_", "XDG_")) or name.lower().endswith(("_proxy", "_ca_bundle")):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))

@@ -3,6 +3,18 @@
 from akosha_snap.chunking.features import features
 from akosha_snap.chunking.grid import Grid
 from akosha_snap.chunking.params import V1, ChunkerParams
-from akosha_snap.chunking.stream import Chunk, Readable, chunks
+from akosha_snap.chunking.stream import Chunk, Readable, Section, chunks, cut, make_cutter, read_sections
 
-__all__ = ["V1", "Chunk", "ChunkerParams", "Grid", "Readable", "chunks", "features"]
+__all__ = [
+    "V1",
+    "Chunk",
+    "ChunkerParams",
+    "Grid",
+    "Readable",
+    "Section",
+    "chunks",
+    "cut",
+    "features",
+    "make_cutter",
+    "read_sections",
+]

@@ -12,7 +12,7 @@ from akosha_snap.errors import AkoshaSnapError, SourceError
 if TYPE_CHECKING:
     from pyfastcdc import FastCDC
 
-__all__ = ["Chunk", "Readable", "chunks", "make_cutter"]
+__all__ = ["Chunk", "Readable", "Section", "chunks", "cut", "make_cutter", "read_sections"]
 
 _WINDOW = 4 * 1024 * 1024
 """Bytes looked at together in a stream without a grid: many chunks, little memory."""
@@ -33,6 +33,13 @@ class Chunk(NamedTuple):
     data: memoryview
 
 
+class Section(NamedTuple):
+    """A section of a grid: its offset in the source and its bytes."""
+
+    offset: int
+    data: bytes
+
+
 def chunks(source: Readable, size: int, grid: Grid | None = None, params: ChunkerParams = V1) -> Iterator[Chunk]:
     """Cut `size` bytes of `source` into chunks, in order and without gaps.
 
@@ -44,8 +51,14 @@ def chunks(source: Readable, size: int, grid: Grid | None = None, params: Chunke
     if grid is None:
         yield from _free(cutter, source, size, params.max_size)
         return
+    for section in read_sections(source, size, grid):
+        yield from cut(cutter, section.data, section.offset)
+
+
+def read_sections(source: Readable, size: int, grid: Grid) -> Iterator[Section]:
+    """The sections that `size` bytes of `source` fall into. Raises SourceError where it ends before `size`."""
     for offset, length in grid.sections(size):
-        yield from _cut(cutter, _read_exactly(source, length), offset)
+        yield Section(offset, _read_exactly(source, length))
 
 
 def make_cutter(params: ChunkerParams) -> FastCDC:
@@ -67,7 +80,8 @@ def make_cutter(params: ChunkerParams) -> FastCDC:
     )
 
 
-def _cut(cutter: FastCDC, data: bytes, offset: int) -> Iterator[Chunk]:
+def cut(cutter: FastCDC, data: bytes, offset: int) -> Iterator[Chunk]:
+    """Cut the bytes of one section, which lies at `offset`, with a cutter from `make_cutter`."""
     view = memoryview(data)
     for piece in cutter.cut_buf(data):
         yield Chunk(offset + piece.offset, view[piece.offset : piece.offset + piece.length])
@@ -84,7 +98,7 @@ def _free(cutter: FastCDC, source: Readable, size: int, max_size: int) -> Iterat
         window = carried + _read_exactly(source, wanted - len(carried))
         last = offset + wanted == size
         done = 0
-        for chunk in _cut(cutter, window, offset):
+        for chunk in cut(cutter, window, offset):
             if not last and wanted - done < max_size:
                 break
             done += len(chunk.data)

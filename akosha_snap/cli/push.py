@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(readable=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded; store nothing.")
 @click.option("--full-file", is_flag=True, help="Also store each file whole, for readers that know nothing of chunks.")
+@click.option("--no-mirror", is_flag=True, help="Keep no copy of the files here; the next push may send more.")
 @click.option(
     "--method",
     metavar="auto|cloud|http",
@@ -38,6 +39,7 @@ def command(
     files: tuple[Path, ...],
     dry_run: bool,
     full_file: bool,
+    no_mirror: bool,
     method: str | None,
     fallback: bool | None,
     full: bool,
@@ -79,12 +81,13 @@ def command(
                     system_id=target.system_id,
                     full_file=full_file,
                     dry_run=dry_run,
+                    mirror=not no_mirror,
                     state_dir=settings.state_dir,
                     stage_in_child=False,  # this process never has a database open
                     observer=observer,
                 )
             else:
-                result = sync_files(settings, paths, observer, full=full)
+                result = sync_files(settings, paths, observer, full=full, mirror=not no_mirror)
             remember(result)
     except BaseException as error:
         if as_json:
@@ -115,7 +118,8 @@ def _lines(result: PushResult, label: str) -> list[str]:
     if sent:
         return [_http_line(sent, label)]
     if result.unchanged:
-        return [f"nothing has changed since snapshot {result.upload_id}: nothing uploaded ({label})"]
+        cost = counted(result.requests, "request")
+        return [f"nothing has changed since snapshot {result.upload_id}: nothing uploaded, {cost} ({label})"]
     rows = [
         (file.name, size(file.size), f"{file.chunks_new:,} of {counted(file.chunks, 'chunk')} new")
         for file in result.files

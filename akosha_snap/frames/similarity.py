@@ -1,59 +1,107 @@
 """Which stored chunks a new one resembles: a table of bounded size from feature to chunk.
 
-Each feature has one place, which holds the last chunk that had it. On real databases that finds
-bases within 3% of a greedy cover over complete lists, in a tenth of the time, and needs the
-same 8 MB for any file: where there are more features than places, the newest survive,
-which thins out every chunk's features rather than whole chunks (docs/design-notes.md).
+Each feature has one place, which holds the last two chunks that had it. On real databases that
+finds bases within 3% of a greedy cover over complete lists, in a tenth of the time, and needs the
+same 16 MB for any file: where there are more features than places, the newest survive, which thins
+out every chunk's features rather than whole chunks. Two, because the last one may be gone by the
+time it is asked for: a table kept from push to push with one costs up to 20% more bytes
+(docs/design-notes.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SimilarityTable", "hint"]
+__all__ = ["SimilarityTable"]
 
 _BITS = 20
 _FEWEST = 2
 """Features that a chunk must share to count as similar: with 1, chance decides (up to 15 times the bytes)."""
 
+_CELLS = 2 << _BITS
+"""The first of each place, then the second of each place."""
+
 
 class SimilarityTable:
-    """Feature -> first 4 bytes of the hash of the last chunk that had it.
+    """Feature -> the last two chunks that had it, by their numbers.
 
-    Four bytes may stand for two chunks, and an entry may be of a chunk long gone: the
-    table gives hints, which cost bytes where they are wrong, never correctness.
+    A tag may stand for two features: the table gives hints, which cost bytes where they are
+    wrong, never correctness.
     """
 
     def __init__(self) -> None:
         import numpy as np
 
-        self._tags = np.zeros(1 << _BITS, np.uint32)
-        self._chunks = np.zeros(1 << _BITS, np.uint32)
+        self._tags = np.zeros(_CELLS, np.uint32)
+        self._chunks = np.zeros(_CELLS, np.uint32)
 
-    def add(self, features: NDArray[np.uint64], chunk: bytes) -> None:
-        """Remember the chunk (by its hash) for each of its features."""
+    def add(self, features: NDArray[np.uint64], chunk: int) -> None:
+        """Remember the chunk, by its number, for each of its features."""
         places, tags = _split(features)
-        self._tags[places] = tags
-        self._chunks[places] = hint(chunk)
+        moving = places[self._chunks[places] != chunk]
+        self._tags[moving + (1 << _BITS)], self._chunks[moving + (1 << _BITS)] = (
+            self._tags[moving],
+            self._chunks[moving],
+        )
+        self._tags[places], self._chunks[places] = tags, chunk
 
-    def similar(self, features: NDArray[np.uint64]) -> list[int]:
-        """Hints of chunks that share features, most shared first."""
+    def similar(self, features: NDArray[np.uint64]) -> list[tuple[int, int]]:
+        """The numbers of chunks that share features, and how many, most shared first."""
         import numpy as np
 
-        places, tags = _split(features)
-        found = self._chunks[places[self._tags[places] == tags]]
-        hints, shared = np.unique(found, return_counts=True)
+        cells, tags = _split(features)
+        fits = self._tags[cells] == tags
+        second = cells[~fits] + (1 << _BITS)
+        found = self._chunks[cells[fits]], self._chunks[second[self._tags[second] == tags[~fits]]]
+        chunks, shared = np.unique(np.concatenate(found), return_counts=True)
         order = np.argsort(shared, kind="stable")[::-1]
-        return [int(hints[i]) for i in order if shared[i] >= _FEWEST]
+        return [(int(chunks[i]), int(shared[i])) for i in order if shared[i] >= _FEWEST]
+
+    def dump(self, names: Sequence[bytes]) -> bytes:
+        """The table's content, 12 bytes a cell in use, at most 24 MB. `names` are the hashes of all chunks, by number.
+
+        Of each only its first four bytes are kept: two chunks that share those are mistaken for each other.
+        """
+        import numpy as np
+
+        cells = np.flatnonzero(self._tags)
+        columns = cells, self._tags[cells], _hints(names)[self._chunks[cells]]
+        return b"".join(column.astype("<u4").tobytes() for column in columns)
+
+    @classmethod
+    def load(cls, saved: bytes, names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
+        """A table as `dump` saved it, with what it knows of `chunks`, numbers in `names`; the rest is forgotten.
+
+        Raises ValueError for what is no such table.
+        """
+        import numpy as np
+
+        cells, tags, hints = np.frombuffer(saved, np.dtype("<u4")).reshape(3, -1)
+        if cells.size and cells.max() >= _CELLS:
+            raise ValueError("a cell beyond the table's end")
+        table = cls()
+        if not len(chunks):
+            return table
+        numbers = np.asarray(chunks, np.uint32)
+        known = _hints(names)[numbers]
+        order = np.argsort(known)
+        place = np.searchsorted(known[order], hints).clip(max=len(order) - 1)
+        found = order[place]
+        fits = known[found] == hints
+        table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[found[fits]]
+        return table
 
 
-def hint(chunk: bytes) -> int:
-    """What the table keeps of a chunk's hash."""
-    return int.from_bytes(chunk[:4], "little")
+def _hints(names: Sequence[bytes]) -> NDArray[np.uint32]:
+    """The first four bytes of each hash, as a number."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(name[:4] for name in names), np.dtype("<u4"))
 
 
 def _split(features: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

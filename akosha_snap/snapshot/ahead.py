@@ -14,21 +14,37 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int, limit: int) -> Iterator[tuple[T, R]]:
-    """Each item with `function(item)`, in order; at most `limit` results wait, so memory is bounded.
+def ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    threads: int,
+    limit: int,
+    weigh: Callable[[T], int] = lambda _: 1,
+) -> Iterator[tuple[T, R]]:
+    """Each item with `function(item)`, in order; results that wait weigh at most `limit`, so memory is bounded.
 
-    Items are drawn by the calling thread. An exception of `function` is raised in its turn.
+    One item at least is under way, whatever it weighs. Items are drawn by the calling
+    thread. An exception of `function` is raised in its turn.
     """
     pool = ThreadPoolExecutor(threads)
-    waiting: deque[tuple[T, Future[R]]] = deque()
+    waiting: deque[tuple[T, int, Future[R]]] = deque()
     source = iter(items)
+    load = 0
+    next_item: list[T] = []
     try:
         while True:
-            for item in itertools.islice(source, limit - len(waiting)):
-                waiting.append((item, pool.submit(function, item)))
+            while next_item or (next_item := list(itertools.islice(source, 1))):
+                weight = weigh(next_item[0])
+                if waiting and load + weight > limit:
+                    break
+                item = next_item.pop()
+                load += weight
+                waiting.append((item, weight, pool.submit(function, item)))
             if not waiting:
                 return
-            item, future = waiting.popleft()
+            item, weight, future = waiting.popleft()
             yield item, future.result()
+            load -= weight
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a Ctrl-C does not wait for what is under way

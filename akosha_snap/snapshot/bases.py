@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from akosha_snap.chunking import features
-from akosha_snap.frames import Codec, Frame, content_hash, encode
-from akosha_snap.frames.similarity import SimilarityTable, hint
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from akosha_snap.frames import MAX_DEPTH, Codec, Frame, content_hash, encode
+from akosha_snap.frames.similarity import SimilarityTable
+from akosha_snap.snapshot.inventory import Inventory
 
 __all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
 
 _MAX_BASES = 8
 """Bases of one frame. About 2 are used; more than 8 won nothing (design-notes.md)."""
 
-WRITER_DEPTH = 32
-"""Frames decoded one after another for one chunk, as written: restores stay quick, and over 64
-sessions chains of 32 cost 15 to 20% more bytes than unbounded ones, chains of 8 twice as many."""
+WRITER_DEPTH = MAX_DEPTH
+"""Frames decoded one after another for one chunk, as written. Over 40 sessions chains of 64 cost 2% more
+bytes than unbounded ones, chains of 32 half as many more again (design-notes.md)."""
+
+_SHARE = 0.1
+"""Of a chunk's features, what a base at the end of a chain must have to be worth its depth; one in the
+middle half of it. Without that, bases of little use fill the chains in 20 sessions."""
+
+
+_NOWHERE = -1
 
 
 class AtHand(NamedTuple):
@@ -31,54 +37,102 @@ class AtHand(NamedTuple):
     size: int
 
     def read(self) -> bytes:
-        """The bytes that are there now."""
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            return file.read(self.size)
+        """The bytes that are there now; fewer, or none, where the file has gone."""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                return file.read(self.size)
+        except OSError:
+            return b""
 
 
 class Choice(NamedTuple):
-    """A new chunk, and the chunks to compress it against, the most useful last."""
+    """A new chunk, and the chunks to compress it against, the most useful last: numbers and names."""
 
+    number: int
     chunk: bytes
     data: bytes
-    bases: tuple[tuple[bytes, AtHand], ...]
+    bases: tuple[tuple[int, bytes, AtHand], ...]
 
 
 class Bases:
-    """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand."""
+    """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand.
 
-    def __init__(self) -> None:
-        self._table = SimilarityTable()
-        self._at_hand: dict[int, tuple[bytes, AtHand, int]] = {}
+    Columns by the chunk's number in the inventory: the file it is in (an index in `_paths`, or
+    _NOWHERE), its offset there in bytes, how many frames are decoded to get it.
+    """
 
-    def offer(self, chunk: bytes, where: AtHand, depth: int) -> None:
-        """A chunk may serve as base: `depth` frames are decoded to get it."""
-        if depth < WRITER_DEPTH:
-            self._at_hand[hint(chunk)] = (chunk, where, depth)
+    def __init__(self, inventory: Inventory) -> None:
+        self.table: SimilarityTable | None = None
+        """What the chunks are made of, once `learn` was called."""
+        self._inventory = inventory
+        self._paths: list[Path] = []
+        self._file = array("i")
+        self._offset = array("Q")
+        self._depth = array("B")
 
-    def learn(self) -> None:
-        """Read what was offered, to know what each chunk is made of."""
-        for chunk, where, _ in self._at_hand.values():
-            self._table.add(features(where.read()), chunk)
+    def offer(self, chunks: Sequence[int], path: Path, offset: int = 0) -> None:
+        """Stored chunks that lie in the file at `path` one after another, from `offset` on, may serve as bases."""
+        file = self._number(path)
+        for i in chunks:
+            if self._inventory.is_stored(i):
+                self._put(i, file, offset, self._inventory.depth_of(i))
+            offset += self._inventory.raw_sizes[i]
 
-    def choose(self, chunk: bytes, where: AtHand) -> Choice:
-        """Read a new chunk, choose its bases, and let it serve as one for those that follow."""
+    def learn(self, load: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None]) -> None:
+        """Find out what the chunks that were offered are made of, before the first choice.
+
+        `load` returns the table that knows (see `SimilarityTable.load`); where there is none,
+        all of them are read.
+        """
+        at_hand = [i for i, file in enumerate(self._file) if file != _NOWHERE]
+        self.table = load(self._inventory.hashes, at_hand)
+        if self.table is None:
+            self.table = SimilarityTable()
+            for i in at_hand:
+                self.table.add(features(self._at_hand(i).read()), i)
+
+    def choose(self, i: int, where: AtHand) -> Choice:
+        """Read a new chunk, choose its bases, and let it serve as one for those that follow; after `learn`."""
+        if self.table is None:
+            raise AssertionError("nothing was learned yet")
         data = where.read()
         made_of = features(data)
-        chosen = self._similar(made_of)
-        self._table.add(made_of, chunk)
-        self.offer(chunk, where, 1 + max((depth for _, _, depth in chosen), default=0))
-        return Choice(chunk, data, tuple((base, place) for base, place, _ in reversed(chosen)))
+        similar = self.table.similar(made_of)
+        chosen = [base for base, shared in similar if self._serves(base, shared / len(made_of))][:_MAX_BASES]
+        self.table.add(made_of, i)
+        self._put(i, self._number(where.path), where.offset, 1 + max((self._depth[base] for base in chosen), default=0))
+        named = ((base, self._inventory.hashes[base], self._at_hand(base)) for base in reversed(chosen))
+        return Choice(i, self._inventory.hashes[i], data, tuple(named))
 
-    def _similar(self, made_of: NDArray[np.uint64]) -> list[tuple[bytes, AtHand, int]]:
-        hints = (self._at_hand.get(found) for found in self._table.similar(made_of))
-        return [known for known in hints if known][:_MAX_BASES]
+    def _serves(self, i: int, share: float) -> bool:
+        depth = self._depth[i]
+        return self._file[i] != _NOWHERE and depth < WRITER_DEPTH and share >= _SHARE * depth / WRITER_DEPTH
+
+    def _put(self, i: int, file: int, offset: int, depth: int) -> None:
+        if (missing := len(self._inventory) - len(self._file)) > 0:
+            self._file.extend([_NOWHERE] * missing)
+            self._offset.extend([0] * missing)
+            self._depth.extend([0] * missing)
+        self._file[i], self._offset[i], self._depth[i] = file, offset, depth
+
+    def _at_hand(self, i: int) -> AtHand:
+        return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])
+
+    def _number(self, path: Path) -> int:
+        if path not in self._paths:
+            self._paths.append(path)
+        return self._paths.index(path)
 
 
-def compress(choice: Choice) -> Frame:
-    """The frame of a chosen chunk. A base whose bytes are no longer what they were is left out. Thread-safe."""
-    bases = [(base, raw) for base, where in choice.bases if content_hash(raw := where.read()) == base]
-    codec, stored = encode(choice.data, [raw for _, raw in bases])
-    names = tuple(base for base, _ in bases) if codec == Codec.ZSTD else ()
-    return Frame(choice.chunk, len(choice.data), codec, stored, names)
+def compress(choice: Choice) -> tuple[list[int], Frame]:
+    """The frame of a chosen chunk, and the numbers of its bases. Thread-safe.
+
+    A base whose bytes are no longer what they were is left out.
+    """
+    bases = [(i, base, raw) for i, base, where in choice.bases if content_hash(raw := where.read()) == base]
+    codec, stored = encode(choice.data, [raw for _, _, raw in bases])
+    if codec != Codec.ZSTD:
+        bases = []
+    names = tuple(base for _, base, _ in bases)
+    return [i for i, _, _ in bases], Frame(choice.chunk, len(choice.data), codec, stored, names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from array import array
+from typing import Literal, NamedTuple
 
 from akosha_snap.manifest import ChunkList, FrameLocation, ListedFile
 from akosha_snap.manifest.store_format import FORMAT
-from akosha_snap.snapshot.inventory import Inventory, PackRef, PlacedFrame
+from akosha_snap.snapshot.inventory import Inventory
 
 __all__ = ["ChunkedFile", "ListBase", "make_chunk_list"]
 
@@ -24,41 +25,57 @@ class ListBase(NamedTuple):
 
 
 class ChunkedFile(NamedTuple):
-    """A file cut into chunks: its name, size in bytes, BLAKE3, SHA-256 (hex), and its chunk hashes in order."""
+    """A file cut into chunks: name, kind, size in bytes, BLAKE3, SHA-256 (hex), its chunks' numbers in order."""
 
     name: str
+    kind: Literal["duckdb", "wal", "plain"]
     size: int
     blake3: bytes
     sha256: str
-    chunks: list[bytes]
+    chunks: array[int]
 
 
-def make_chunk_list(files: list[ChunkedFile], inventory: Inventory, last: PackRef) -> ChunkList:
-    """List every frame the files need, bases included; `last` is the unfinished pack this list will lie in."""
-    order: dict[bytes, int] = {}
-    for file in files:
-        for chunk in file.chunks:
-            order.setdefault(chunk, len(order))
-    todo = list(order)
-    while todo:
-        for base in inventory.frames[todo.pop()].bases:
-            if base not in order:
-                order[base] = len(order)
-                todo.append(base)
-    frames: list[PlacedFrame] = [inventory.frames[chunk] for chunk in order]
-    used = {id(frame.pack) for frame in frames}
-    packs = [pack for pack in inventory.packs if id(pack) in used and pack is not last] + [last]
-    number = {id(pack): i for i, pack in enumerate(packs)}
+def make_chunk_list(files: list[ChunkedFile], inventory: Inventory, last: int | None) -> ChunkList:
+    """List every frame the files need, bases included.
+
+    `last` is the number of the unfinished pack this list will lie in; None where that has no chunk yet.
+    """
+    order, place = _order(files, inventory)
+    used = {inventory.pack[i] for i in order}
+    packs = [pack for pack in range(len(inventory.packs)) if pack in used and pack != last]
+    number = {pack: i for i, pack in enumerate(packs)} | {last: len(packs)}
+    none: list[int] = []  # most chunks share it: a list each would take 9 MB for a file of 10 GB
     return ChunkList(
         format=FORMAT,
-        packs=[pack.id for pack in packs[:-1]] + [b""],
-        pack_sizes=[pack.size for pack in packs[:-1]] + [0],
-        hashes=b"".join(order),
-        raw_sizes=[frame.raw_size for frame in frames],
-        pack=[number[id(frame.pack)] for frame in frames],
-        offsets=[frame.offset for frame in frames],
-        stored_sizes=[frame.stored_size for frame in frames],
-        codecs=[int(frame.codec) for frame in frames],
-        bases=[[order[base] for base in frame.bases] for frame in frames],
-        files=[ListedFile(f.name, f.size, f.blake3, [order[chunk] for chunk in f.chunks]) for f in files],
+        packs=[inventory.packs[pack].id for pack in packs] + [b""],
+        pack_sizes=[inventory.packs[pack].size for pack in packs] + [0],
+        hashes=b"".join(inventory.hashes[i] for i in order),
+        raw_sizes=[inventory.raw_sizes[i] for i in order],
+        pack=[number[inventory.pack[i]] for i in order],
+        offsets=[inventory.offsets[i] for i in order],
+        stored_sizes=[inventory.stored_sizes[i] for i in order],
+        codecs=[inventory.codecs[i] for i in order],
+        bases=[[place[base] for base in bases] if (bases := inventory.bases_of(i)) else none for i in order],
+        files=[ListedFile(f.name, f.size, f.blake3, [place[i] for i in f.chunks]) for f in files],
     )
+
+
+def _order(files: list[ChunkedFile], inventory: Inventory) -> tuple[array[int], array[int]]:
+    """The chunks to list, in the order of the files and bases last; and the place there of each chunk."""
+    order, place = array("I"), array("i", [-1]) * len(inventory)
+
+    def take(i: int) -> None:
+        if place[i] < 0:
+            place[i] = len(order)
+            order.append(i)
+
+    for file in files:
+        for i in file.chunks:
+            take(i)
+    todo = list(order)
+    while todo:
+        for base in inventory.bases_of(todo.pop()):
+            if place[base] < 0:
+                take(base)
+                todo.append(base)
+    return order, place

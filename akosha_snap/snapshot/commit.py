@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from akosha_snap.errors import ConfigError, ConflictError, ObjectExists, ObjectNotFound
 from akosha_snap.manifest import (
@@ -32,6 +33,7 @@ from akosha_snap.stores import put_file
 from akosha_snap.version import __version__
 
 __all__ = [
+    "Committed",
     "commit_manifest",
     "file_entries",
     "has_full_files",
@@ -46,14 +48,12 @@ _MAX_TOTAL_SIZE = 100_000_000_000
 """Akosha refuses a manifest that names more (SystemMemoryUploadManifest); the true counts are in ours."""
 
 
-def file_entries(
-    system: System, upload_id: str, staged: Sequence[StagedFile], files: Sequence[ChunkedFile], *, stored: bool
-) -> list[FileEntry]:
+def file_entries(system: System, upload_id: str, files: Sequence[ChunkedFile], *, stored: bool) -> list[FileEntry]:
     """Each file as the manifest names it, with the pointer to it as a whole."""
     return [
         FileEntry(
             name=file.name,
-            kind=copy.kind,
+            kind=file.kind,
             size=file.size,
             blake3=file.blake3.hex(),
             chunks=len(file.chunks),
@@ -65,7 +65,7 @@ def file_entries(
                 stored=stored,
             ),
         )
-        for copy, file in zip(staged, files, strict=True)
+        for file in files
     ]
 
 
@@ -135,8 +135,16 @@ def markers(system: System, upload_id: str, *, is_first: bool) -> list[str]:
     return [upload_marker(system.id, upload_id)] + ([system_marker(system.id)] if is_first else [])
 
 
-def commit_manifest(system: System, upload_id: str, manifest: Manifest) -> str:
-    """Store the manifest, which makes the snapshot exist; returns its key.
+class Committed(NamedTuple):
+    """The manifest that stands in the store: its key and bytes. `ours`: they are those of this push."""
+
+    key: str
+    data: bytes
+    ours: bool
+
+
+def commit_manifest(system: System, upload_id: str, manifest: Manifest) -> Committed:
+    """Store the manifest, which makes the snapshot exist.
 
     A conditional create that was retried after a lost answer finds its own object: that
     is no conflict. Raises ConflictError where another snapshot's is there.
@@ -155,4 +163,5 @@ def commit_manifest(system: System, upload_id: str, manifest: Manifest) -> str:
         there = system.manifest(upload_id)
         if there.snapshot.root != manifest.snapshot.root:
             raise ConflictError(f"{key} already holds another snapshot", hint="push again") from None
-    return key
+        return Committed(key, data, ours=there == decode_manifest(data, key))
+    return Committed(key, data, ours=True)

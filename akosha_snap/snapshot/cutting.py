@@ -2,56 +2,132 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from blake3 import blake3
 
-from akosha_snap.chunking import Grid, chunks
+from akosha_snap.chunking import V1, Grid, chunks, cut, make_cutter, read_sections
 from akosha_snap.events import Observer
 from akosha_snap.frames import content_hash
 from akosha_snap.snapshot.bases import AtHand, Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.inventory import Inventory
+from akosha_snap.snapshot.last_push import KnownFile, LastPush
+from akosha_snap.snapshot.parent import Parent
+from akosha_snap.snapshot.sections import KnownSections
+from akosha_snap.snapshot.staging import StagedFiles
 from akosha_snap.source import StagedFile
 
-__all__ = ["CutFile", "cut_file"]
+__all__ = ["CutFile", "cut_files"]
 
 
 class CutFile(NamedTuple):
-    """A file cut into chunks, and where those lie that neither the store nor an earlier file has."""
+    """A file cut into chunks, where those lie that neither the store nor an earlier file has, and what
+    to know its sections by next time."""
 
     file: ChunkedFile
-    new: dict[bytes, AtHand]
+    new: dict[int, AtHand]
+    known: KnownFile
 
 
-def cut_file(staged: StagedFile, inventory: Inventory, coming: set[bytes], bases: Bases, observer: Observer) -> CutFile:
-    """Read a staged file once. `coming` are chunks of earlier files that will be stored; grows by this file's.
+def cut_files(
+    staged: StagedFiles, last: LastPush | None, parent: Parent, mirror: Path | None, bases: Bases, observer: Observer
+) -> list[CutFile]:
+    """Cut every file of a push, in the order in which they were named.
+
+    `last` is the last push where that is the parent: its unchanged files are taken over, its
+    unchanged sections need not be cut, and its copies in the `mirror` may serve as bases.
+    """
+    observer.phase("store", total=sum(file.size for file in staged.files))
+    known = dict(_known_sections(last, parent)) if last else {}
+    if last and mirror:
+        for name, chunks in parent.files.items():
+            if (mirror / name).exists():
+                bases.offer(chunks, mirror / name)
+    copies = {file.name: file for file in staged.files}
+    cut = []
+    for name in (name for one in staged.sources for name in one.files):
+        if name in copies:
+            cut.append(_cut_file(copies[name], parent.inventory, bases, known.get(name), observer))
+        elif last:
+            cut.append(CutFile(_taken_over(name, parent), {}, last.files[name]))
+    return cut
+
+
+def _known_sections(last: LastPush, parent: Parent) -> Iterator[tuple[str, KnownSections]]:
+    sizes = {file.name: file.size for file in parent.manifest.snapshot.files} if parent.manifest else {}
+    for name, file in last.files.items():
+        if file.block_size and name in sizes:
+            grid = Grid(file.block_size)
+            with contextlib.suppress(ValueError):  # it does not fit: the file is cut anew
+                yield (
+                    name,
+                    KnownSections(file.digests, grid, sizes[name], parent.files[name], parent.inventory.raw_sizes),
+                )
+
+
+def _taken_over(name: str, parent: Parent) -> ChunkedFile:
+    files = parent.manifest.snapshot.files if parent.manifest else []
+    entry = next(file for file in files if file.name == name)
+    hashes = bytes.fromhex(entry.blake3), entry.full_file.sha256
+    return ChunkedFile(name, entry.kind, entry.size, *hashes, parent.files[name])
+
+
+def _cut_file(
+    staged: StagedFile, inventory: Inventory, bases: Bases, known: KnownSections | None, observer: Observer
+) -> CutFile:
+    """Read a staged file once, hash it whole, and cut what is not among the `known` sections.
 
     Chunks that the store has are offered to `bases`.
     """
     b3, sha256 = blake3(), hashlib.sha256()
-    names: list[bytes] = []
-    new: dict[bytes, AtHand] = {}
+    numbers = array("I")
+    new: dict[int, AtHand] = {}
+    digests = bytearray()
     path = Path(staged.path)
-    for chunk, data, offset in _chunks(path, staged):
-        b3.update(data)
-        sha256.update(data)
-        names.append(chunk)
-        where = AtHand(path, offset, len(data))
-        if inventory.has(chunk, len(data)):
-            bases.offer(chunk, where, inventory.frames[chunk].depth)
-        elif chunk not in coming:
-            coming.add(chunk)
-            new[chunk] = where
-        observer.advance(len(data))
-    return CutFile(ChunkedFile(staged.name, staged.size, b3.digest(), sha256.hexdigest(), names), new)
-
-
-def _chunks(path: Path, staged: StagedFile) -> Iterator[tuple[bytes, memoryview, int]]:
-    grid = Grid(staged.block_size) if staged.block_size else None
     with path.open("rb", buffering=0) as source:
-        for chunk in chunks(source, staged.size, grid):
-            yield content_hash(chunk.data), chunk.data, chunk.offset
+        for run in _runs(source, staged, inventory, known, digests):
+            b3.update(run.data)
+            sha256.update(run.data)
+            offset = run.offset
+            for i in run.chunks:
+                if inventory.expect(i):
+                    new[i] = AtHand(path, offset, inventory.raw_sizes[i])
+                offset += inventory.raw_sizes[i]
+            bases.offer(run.chunks, path, run.offset)
+            numbers.extend(run.chunks)
+            observer.advance(len(run.data))
+    file = ChunkedFile(staged.name, staged.kind, staged.size, b3.digest(), sha256.hexdigest(), numbers)
+    return CutFile(file, new, KnownFile(staged.block_size, bytes(digests)))
+
+
+class _Run(NamedTuple):
+    """Bytes of a file, their offset in it, and the chunks they consist of."""
+
+    offset: int
+    data: bytes | memoryview
+    chunks: array[int]
+
+
+def _runs(
+    source: BinaryIO, staged: StagedFile, inventory: Inventory, known: KnownSections | None, digests: bytearray
+) -> Iterator[_Run]:
+    if not staged.block_size:
+        for chunk in chunks(source, staged.size):
+            number = inventory.number(content_hash(chunk.data), len(chunk.data))
+            yield _Run(chunk.offset, chunk.data, array("I", [number]))
+        return
+    cutter = make_cutter(V1)
+    for place, section in enumerate(read_sections(source, staged.size, Grid(staged.block_size))):
+        digest = content_hash(section.data)
+        digests += digest
+        found = known.chunks(place, digest) if known else None
+        if found is None:
+            pieces = cut(cutter, section.data, section.offset)
+            found = array("I", [inventory.number(content_hash(piece.data), len(piece.data)) for piece in pieces])
+        yield _Run(section.offset, section.data, found)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from array import array
+from collections.abc import Sequence
 
-from akosha_snap.frames import MAX_DEPTH, Footer
+from akosha_snap.frames import HASH_SIZE, MAX_DEPTH, Footer
 from akosha_snap.manifest import ChunkList
 from akosha_snap.snapshot.decoding import pack_ids
 
-__all__ = ["Inventory", "PackRef", "PlacedFrame"]
+__all__ = ["Inventory", "PackRef"]
+
+_ABSENT, _COMING = -1, -2
+"""In place of a pack's number."""
 
 
 class PackRef:
@@ -22,102 +25,120 @@ class PackRef:
         self.size = size
 
 
-class PlacedFrame(NamedTuple):
-    """A stored chunk: its pack, offset and sizes in bytes, codec, and the hashes of its bases.
-
-    `depth` frames are decoded one after another to get it, itself included.
-    """
-
-    pack: PackRef
-    offset: int
-    stored_size: int
-    raw_size: int
-    codec: int
-    bases: tuple[bytes, ...]
-    depth: int
-
-
 class Inventory:
-    """Chunk hash -> where its frame lies. Every base of a frame in it is in it too.
+    """Every chunk a push meets or the store has, each by its number; columns, 25 bytes a chunk and its hash.
 
-    `packs` keeps them in an order in which bases come before what needs them.
+    `pack` holds numbers of `packs`, with offsets and sizes in bytes; those of a chunk mean something
+    once it is stored. Every base of a stored chunk is stored too. `packs` keeps the packs in an order
+    in which bases come before what needs them.
     """
 
     def __init__(self) -> None:
-        self.frames: dict[bytes, PlacedFrame] = {}
         self.packs: list[PackRef] = []
+        self.hashes: list[bytes] = []
+        self.raw_sizes = array("I")
+        self._numbers: dict[bytes, int] = {}
+        self.pack = array("i")
+        self.offsets = array("I")
+        self.stored_sizes = array("I")
+        self.codecs = array("B")
+        self._depth = array("B")
+        self._bases: dict[int, tuple[int, ...]] = {}
 
-    def has(self, chunk: bytes, raw_size: int) -> bool:
-        """Whether the store has a chunk of this hash and size in bytes. One that lies about its size is none."""
-        return chunk in self.frames and self.frames[chunk].raw_size == raw_size
+    def __len__(self) -> int:
+        return len(self.hashes)
 
-    def add(self, chunk: bytes, frame: PlacedFrame) -> None:
-        """Record a frame whose pack is already in `packs`."""
-        self.frames[chunk] = frame
+    def number(self, chunk: bytes, raw_size: int) -> int:
+        """The number of a chunk, a new one where it was not known. What lies about its size in bytes is not stored."""
+        i = self._numbers.setdefault(chunk, len(self.hashes))
+        if i == len(self.hashes):
+            self.hashes.append(chunk)
+            self.raw_sizes.append(raw_size)
+            self.pack.append(_ABSENT)
+            self.offsets.append(0)
+            self.stored_sizes.append(0)
+            self.codecs.append(0)
+            self._depth.append(0)
+        elif self.raw_sizes[i] != raw_size:
+            self.raw_sizes[i], self.pack[i] = raw_size, _ABSENT
+        return i
 
-    def depth(self, bases: tuple[bytes, ...]) -> int:
-        """How deep a frame with these bases is."""
-        return 1 + max((self.frames[base].depth for base in bases), default=0)
+    def is_stored(self, i: int) -> bool:
+        """Whether the store has the chunk."""
+        return self.pack[i] >= 0
 
-    def new_pack(self, pack_id: bytes = b"", size: int = 0) -> PackRef:
-        """Add a pack after all others."""
-        self.packs.append(PackRef(pack_id, size))
-        return self.packs[-1]
+    def expect(self, i: int) -> bool:
+        """An absent chunk is about to be stored; False where that is known already, or it is stored."""
+        if self.pack[i] != _ABSENT:
+            return False
+        self.pack[i] = _COMING
+        return True
 
-    def add_chunk_list(self, chunk_list: ChunkList, own_pack: PackRef, sizes: dict[bytes, int]) -> list[bytes]:
-        """Take over what a snapshot has; `sizes` are the packs the store really holds, by id.
+    def store(self, i: int, pack: int, offset: int, stored_size: int, codec: int, bases: Sequence[int]) -> None:
+        """Record where a chunk's frame lies: number of its pack, offset and size in bytes, codec, its bases."""
+        self.pack[i], self.offsets[i], self.stored_sizes[i] = pack, offset, stored_size
+        self.codecs[i], self._depth[i] = codec, self.depth(bases)
+        if bases:
+            self._bases[i] = tuple(bases)
+        else:
+            self._bases.pop(i, None)
+
+    def depth(self, bases: Sequence[int]) -> int:
+        """How many frames are decoded one after another for a chunk with these bases, its own included."""
+        return 1 + max((self._depth[base] for base in bases), default=0)
+
+    def depth_of(self, i: int) -> int:
+        """The same for a stored chunk."""
+        return self._depth[i]
+
+    def bases_of(self, i: int) -> tuple[int, ...]:
+        """The bases of a stored chunk's frame, the most useful last."""
+        return self._bases.get(i, ())
+
+    def stored_number(self, chunk: bytes) -> int | None:
+        """The number of a chunk that is stored, None of any other."""
+        i = self._numbers.get(chunk)
+        return i if i is not None and self.pack[i] >= 0 else None
+
+    def new_pack(self, pack: PackRef) -> int:
+        """Add a pack after all others; returns its number."""
+        self.packs.append(pack)
+        return len(self.packs) - 1
+
+    def add_chunk_list(
+        self, chunk_list: ChunkList, own_pack: PackRef, sizes: dict[bytes, int] | None
+    ) -> tuple[array[int], list[bytes]]:
+        """Take over what a snapshot has; `sizes` are the packs the store really holds, by id (None: all of them).
 
         `own_pack` is the pack that holds the list. Frames in packs that are missing or of
         another size are left out, with all that need them: they count as absent and are
-        uploaded again. Returns those packs' ids.
+        uploaded again. Returns the number of each frame's chunk, and the ids of those packs.
         """
         ids = pack_ids(chunk_list, own_pack.id)
         expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
-        refs: dict[int, PackRef] = {}
-        lost: set[int] = set()
+        lost = [i for i, pack in enumerate(ids) if sizes is not None and sizes.get(pack) != expected[i]]
+        gone = set(lost)
+        refs = {i: self.new_pack(PackRef(ids[i], expected[i])) for i in range(len(ids)) if i not in gone}
+        numbers = array("I", bytes(array("I").itemsize * len(chunk_list)))
+        hashes, raw_sizes = chunk_list.hashes, chunk_list.raw_sizes
         for i in sorted(range(len(chunk_list)), key=chunk_list.place):
-            number = chunk_list.pack[i]
-            if number not in refs and number not in lost:
-                if sizes.get(ids[number]) == expected[number]:
-                    refs[number] = self.new_pack(ids[number], expected[number])
-                else:
-                    lost.add(number)
-            bases = tuple(chunk_list.hash(base) for base in chunk_list.bases[i])
-            if number in refs and self._has_all(bases):
-                self.add(
-                    chunk_list.hash(i),
-                    PlacedFrame(
-                        refs[number],
-                        chunk_list.offsets[i],
-                        chunk_list.stored_sizes[i],
-                        chunk_list.raw_sizes[i],
-                        chunk_list.codecs[i],
-                        bases,
-                        self.depth(bases),
-                    ),
-                )
-        return [ids[number] for number in sorted(lost)]
+            numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
+            bases = [numbers[base] for base in chunk_list.bases[i]]
+            pack = refs.get(chunk_list.pack[i])
+            if pack is not None and all(self.pack[base] >= 0 for base in bases):
+                place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
+                self.store(numbers[i], pack, *place, bases)
+        return numbers, [ids[number] for number in lost]
 
     def add_footer(self, pack_id: bytes, size: int, footer: Footer) -> None:
         """Take over an uploaded pack that no snapshot names yet: the work of an interrupted push."""
-        ref = self.new_pack(pack_id, size)
+        pack = self.new_pack(PackRef(pack_id, size))
         lists = set(footer.lists)
-        for number, entry in enumerate(footer.entries()):
-            if number in lists or entry.hash in self.frames or not self._has_all(entry.bases):
+        for place, entry in enumerate(footer.entries()):
+            bases = [self.stored_number(base) for base in entry.bases]
+            known = [base for base in bases if base is not None]
+            if place in lists or self.stored_number(entry.hash) is not None or len(known) < len(bases):
                 continue
-            if self.depth(entry.bases) <= MAX_DEPTH:
-                self.add(
-                    entry.hash,
-                    PlacedFrame(
-                        ref,
-                        entry.offset,
-                        entry.stored_size,
-                        entry.raw_size,
-                        entry.codec,
-                        entry.bases,
-                        self.depth(entry.bases),
-                    ),
-                )
-
-    def _has_all(self, chunks: Iterable[bytes]) -> bool:
-        return all(chunk in self.frames for chunk in chunks)
+            if self.depth(known) <= MAX_DEPTH:
+                i = self.number(entry.hash, entry.raw_size)
+                self.store(i, pack, entry.offset, entry.stored_size, entry.codec, known)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 from akosha_snap.frames import Frame, PackBuilder
 from akosha_snap.manifest.keys import pack_key
-from akosha_snap.snapshot.inventory import Inventory, PackRef, PlacedFrame
+from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.system import System
 
@@ -23,7 +24,10 @@ _IN_FLIGHT = 2
 
 
 class Packer:
-    """Takes frames one by one; a context manager, whose end waits for uploads still on their way."""
+    """Takes frames one by one; a context manager, whose end waits for uploads still on their way.
+
+    `ref` is the pack at hand, `number` its number in the inventory once a chunk is in it.
+    """
 
     def __init__(self, system: System, inventory: Inventory, journal: Journal) -> None:
         self._system = system
@@ -31,6 +35,7 @@ class Packer:
         self._journal = journal
         self._builder = PackBuilder()
         self.ref = PackRef()
+        self.number: int | None = None
         self._uploads: deque[Future[None]] = deque()
         self._pool = ThreadPoolExecutor(_IN_FLIGHT)
         self.keys: list[str] = []
@@ -42,16 +47,17 @@ class Packer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
-    def add(self, frame: Frame) -> None:
-        """Put a frame into the pack at hand, or into a new one where it has no room."""
+    def add(self, chunk: int, bases: Sequence[int], frame: Frame) -> None:
+        """Put the frame of a chunk into the pack at hand, or into a new one where it has no room.
+
+        `chunk` and `bases` are their numbers in the inventory, which learns of the place.
+        """
         if not self.has_room(len(frame.stored)):
             self.flush()
-        if not len(self._builder):
-            self._inventory.packs.append(self.ref)
+        if self.number is None:
+            self.number = self._inventory.new_pack(self.ref)
         offset = self._builder.add(frame)
-        depth = self._inventory.depth(frame.bases)
-        placed = PlacedFrame(self.ref, offset, len(frame.stored), frame.raw_size, frame.codec, frame.bases, depth)
-        self._inventory.add(frame.hash, placed)
+        self._inventory.store(chunk, self.number, offset, len(frame.stored), frame.codec, bases)
 
     def add_list(self, frame: Frame) -> int:
         """Put the frame of a chunk list into the pack at hand, which has room; returns its offset in bytes."""
@@ -73,7 +79,7 @@ class Packer:
         self.keys.append(key)
         self.packs += 1
         self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
-        self._builder, self.ref = PackBuilder(), PackRef()
+        self._builder, self.ref, self.number = PackBuilder(), PackRef(), None
 
     def put_beside(self, marker: str) -> None:
         """Store a marker while packs are on their way; `finish` waits for it too."""

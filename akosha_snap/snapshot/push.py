@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import msgspec
 
 from akosha_snap.errors import NothingThereError
 from akosha_snap.events import Observer
-from akosha_snap.manifest import Cost, Counts
+from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
@@ -25,32 +27,19 @@ from akosha_snap.snapshot.commit import (
     store_format,
     store_full_files,
 )
+from akosha_snap.snapshot.cutting import CutFile, cut_files
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.packer import Packer
-from akosha_snap.snapshot.parent import Parent, find_parent
+from akosha_snap.snapshot.parent import Parent
+from akosha_snap.snapshot.plan import Plan, PushOptions, make_plan
+from akosha_snap.snapshot.remembering import Snapshot, remember
 from akosha_snap.snapshot.results import PushedFile, PushResult
-from akosha_snap.snapshot.staging import StagedFiles, count, stage_files
-from akosha_snap.snapshot.storing import StoredFiles, store_chunk_list, store_files
+from akosha_snap.snapshot.staging import count
+from akosha_snap.snapshot.storing import store_chunk_list, store_files
 from akosha_snap.snapshot.system import System
 from akosha_snap.snapshot.workspace import Workspace, open_workspace
 
 __all__ = ["PushOptions", "push_files"]
-
-
-class PushOptions(NamedTuple):
-    """How to push; see `akosha_snap.push`, which documents each."""
-
-    full_file: bool = False
-    dry_run: bool = False
-    stage_in_child: bool = True
-    state_dir: Path | None = None
-
-
-class _Plan(NamedTuple):
-    staged: StagedFiles
-    parent: Parent
-    counts: Counts
-    warnings: list[str]
 
 
 def push_files(
@@ -64,9 +53,9 @@ def push_files(
     if not paths:
         raise NothingThereError("no file to push", hint="name at least one")
     started = time.monotonic()
-    with open_workspace(options.state_dir, system) as workspace:
-        plan = _plan(system, paths, workspace, options, observer)
-        result = _run(system, plan, workspace, options, observer, now())
+    with open_workspace(options.state_dir, system, paths) as workspace:
+        plan = make_plan(system, paths, workspace, options, observer, now)
+        result = _same(system, plan) if plan.is_same else _run(system, plan, workspace, options, observer, now())
     return msgspec.structs.replace(
         result,
         dry_run=options.dry_run,
@@ -74,79 +63,127 @@ def push_files(
         bytes_received=system.meter.bytes_received,
         requests=system.meter.requests,
         duration_seconds=round(time.monotonic() - started, 3),
+        warnings=workspace.warnings + result.warnings,
     )
 
 
-def _plan(
-    system: System, paths: Sequence[Path], workspace: Workspace, options: PushOptions, observer: Observer
-) -> _Plan:
-    """Everything that can fail before a byte is uploaded."""
-    observer.phase("stage")
-    staged = stage_files(paths, workspace.staging, in_child=options.stage_in_child)
-    observer.phase("compare")
-    parent = find_parent(system, workspace.journal)
-    previous = parent.manifest.snapshot.counts if parent.manifest else None
-    counts, doubts = count(staged.files, previous)
-    return _Plan(staged, parent, counts, staged.warnings + parent.warnings + doubts)
+def _same(system: System, plan: Plan) -> PushResult:
+    """The parent is this very snapshot, as its manifest has it."""
+    if plan.parent.manifest is None:
+        raise AssertionError("a plan that is the same has a manifest")
+    there = plan.parent.manifest.snapshot
+    files = [PushedFile(file.name, file.size, file.chunks, 0) for file in there.files]
+    result = _describe(system, plan, files, there.counts)
+    return msgspec.structs.replace(result, unchanged=True, upload_id=plan.parent.upload_id)
 
 
 def _run(
-    system: System, plan: _Plan, workspace: Workspace, options: PushOptions, observer: Observer, now: dt.datetime
+    system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, now: dt.datetime
 ) -> PushResult:
+    """Cut the files, and store and commit the snapshot unless it is there."""
+    parent, bases = plan.parent, Bases(plan.parent.inventory)
+    with ThreadPoolExecutor(1) as counting:  # DuckDB reads the copies while we do, and before anything is uploaded
+        counted = counting.submit(count, plan.staged, parent.manifest.snapshot.counts if parent.manifest else None)
+        cut = cut_files(plan.staged, plan.last, parent, workspace.warm.mirror, bases, observer)
+        sources, counts, doubts = counted.result()
+    files = [PushedFile(one.file.name, one.file.size, len(one.file.chunks), len(one.new)) for one in cut]
+    result = _describe(system, plan, files, counts, parent.warnings + doubts)
+    root = snapshot_root((one.file.name, one.file.size, one.file.blake3) for one in cut)
+    there = _there(system, parent, root, options)
+    if there:
+        stored = _Stored(there, [])
+        result = msgspec.structs.replace(result, unchanged=True, upload_id=there.upload_id)
+    else:
+        content = _Content(root, cut, counts)
+        stored = _store(system, plan, content, workspace, bases, options, observer, now)
+        uploaded_as = None if options.dry_run else stored.snapshot.upload_id
+        result = msgspec.structs.replace(result, upload_id=uploaded_as, files_uploaded=stored.keys)
+    if not options.dry_run:
+        result.warnings.extend(remember(workspace, plan, sources, cut, stored.snapshot, mirror=options.mirror))
+    return result
+
+
+class _Content(NamedTuple):
+    """What a snapshot holds."""
+
+    root: bytes
+    files: list[CutFile]
+    counts: Counts
+
+
+class _Stored(NamedTuple):
+    """The snapshot that is the newest now, and the keys of what was uploaded for it."""
+
+    snapshot: Snapshot
+    keys: list[str]
+
+
+def _store(
+    system: System,
+    plan: Plan,
+    content: _Content,
+    workspace: Workspace,
+    bases: Bases,
+    options: PushOptions,
+    observer: Observer,
+    now: dt.datetime,
+) -> _Stored:
+    """Upload what the store does not have, then the manifest."""
     parent = plan.parent
+    upload_id = make_upload_id(content.root, now, parent.newest)
+    files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
     with Packer(system, parent.inventory, journal) as packer:
-        stored = store_files(plan.staged.files, parent.inventory, Bases(), packer, observer)
-        root = snapshot_root((file.name, file.size, file.blake3) for file in stored.files)
-        result = _describe(system, plan, stored)
-        if _is_unchanged(system, parent, root, stored, options):
-            return msgspec.structs.replace(result, unchanged=True, upload_id=parent.upload_id)
-        upload_id = make_upload_id(root, now, parent.newest)
+        store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)
-        chunk_list = store_chunk_list(stored.files, parent.inventory, packer, parent.list_base)
+        chunk_list = store_chunk_list(files, parent.inventory, packer, parent.list_base)
     observer.phase("commit")
-    entries = file_entries(system, upload_id, plan.staged.files, stored.files, stored=options.full_file)
+    entries = file_entries(system, upload_id, files, stored=options.full_file)
     full_files = store_full_files(system, plan.staged.files, entries) if options.full_file else []
     formats = store_format(system) if parent.is_first else []
     manifest = make_manifest(
-        root=root,
+        root=content.root,
         parent=parent.upload_id,
         entries=entries,
-        chunk_list=chunk_list,
-        counts=plan.counts,
-        cost=Cost(plan.staged.bytes_read, system.meter.bytes_sent, sum(stored.new), packer.packs),
+        chunk_list=chunk_list.frames,
+        counts=content.counts,
+        cost=Cost(
+            bytes_read=plan.staged.bytes_read,
+            bytes_uploaded=system.meter.bytes_sent,
+            chunks_new=sum(len(one.new) for one in content.files),
+            packs_new=packer.packs,
+        ),
         now=now,
     )
     committed = commit_manifest(system, upload_id, manifest)
     journal.clear()
-    return msgspec.structs.replace(
-        result,
-        upload_id=None if options.dry_run else upload_id,
-        files_uploaded=[*packer.keys, *full_files, *formats, committed],
-    )
+    list_there = chunk_list.raw if committed.ours else b""
+    table = bases.table.dump(parent.inventory.hashes) if bases.table else None
+    snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)
+    return _Stored(snapshot, [*packer.keys, *full_files, *formats, committed.key])
 
 
-def _is_unchanged(system: System, parent: Parent, root: bytes, stored: StoredFiles, options: PushOptions) -> bool:
-    """Whether the newest snapshot is this very one already, whole and in the form asked for."""
-    if parent.manifest is None or parent.list_base is None or parent.upload_id != parent.newest or any(stored.new):
-        return False
+def _there(system: System, parent: Parent, root: bytes, options: PushOptions) -> Snapshot | None:
+    """The newest snapshot, where it is this very one already, whole and in the form asked for."""
+    if not (parent.manifest and parent.list_base and parent.upload_id) or parent.upload_id != parent.newest:
+        return None
     there = parent.manifest.snapshot
-    if there.root != root.hex():
-        return False
-    return not options.full_file or has_full_files(system, there.files)
+    if there.root != root.hex() or (options.full_file and not has_full_files(system, there.files)):
+        return None
+    data = encode_manifest(parent.manifest)
+    return Snapshot(parent.upload_id, data, parent.manifest_size, parent.list_base.raw, None)
 
 
-def _describe(system: System, plan: _Plan, stored: StoredFiles) -> PushResult:
+def _describe(
+    system: System, plan: Plan, files: list[PushedFile], counts: Counts, warnings: Sequence[str] = ()
+) -> PushResult:
     return PushResult(
         system_id=system.id,
         store=system.store.url,
         is_first=plan.parent.newest is None,
-        files=[
-            PushedFile(file.name, file.size, len(file.chunks), new)
-            for file, new in zip(stored.files, stored.new, strict=True)
-        ],
-        counts=plan.counts,
+        files=files,
+        counts=counts,
         bytes_read=plan.staged.bytes_read,
-        warnings=plan.warnings,
+        warnings=[*plan.staged.warnings, *warnings],
     )

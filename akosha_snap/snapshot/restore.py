@@ -73,7 +73,7 @@ def write_files(
     system: System, manifest: Manifest, to: Path, files: list[FileEntry], observer: Observer, *, overwrite: bool
 ) -> list[RestoredFile]:
     """Assemble these files of a snapshot in the folder `to` and give them their names there."""
-    chunk_list = system.chunk_list(manifest)
+    chunk_list = system.chunk_list(manifest, with_packs=True)
     packs = pack_ids(chunk_list, manifest.snapshot.list_pack)
     names = {file.name for file in files}
     wanted = [number for number, listed in enumerate(chunk_list.files) if listed.name in names]

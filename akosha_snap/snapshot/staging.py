@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from akosha_snap import source
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.manifest import Counts
 from akosha_snap.manifest.ids import bare_name, is_file_name
+from akosha_snap.snapshot.last_push import KnownSource, LastPush
 from akosha_snap.snapshot.records import add_up
-from akosha_snap.source import StagedFile
+from akosha_snap.source import RecordCounts, StagedFile, StagedSource
 
 __all__ = ["StagedFiles", "count", "stage_files"]
 
@@ -22,41 +24,59 @@ _STAGING_DEADLINE = 30.0
 
 
 class StagedFiles(NamedTuple):
-    """The staged copies, the bytes read from the live files, and what the user should know."""
+    """The sources of a push, each with its copies; of one that is as the last push saw it there are none."""
 
+    sources: list[KnownSource]
     files: list[StagedFile]
+    unchanged: list[str]
+    """The names of the files that are as they were."""
     bytes_read: int
+    """Bytes read from the live files."""
     warnings: list[str]
 
 
-def stage_files(paths: Iterable[Path], into: Path, *, in_child: bool) -> StagedFiles:
-    """Stage each path (a database brings its WAL along). Raises ConfigError, SourceError, DamageError, BusyError."""
-    files: list[StagedFile] = []
-    bytes_read, warnings = 0, []
+def stage_files(paths: Iterable[Path], into: Path, last: LastPush | None, *, in_child: bool) -> StagedFiles:
+    """Stage each path (a database brings its WAL along), but for what is as it was in the `last` push.
+
+    Raises ConfigError, SourceError, DamageError, BusyError.
+    """
+    before = {known.path: known for known in last.sources} if last else {}
+    staged = StagedFiles([], [], [], 0, [])
     for path in dict.fromkeys(paths):
-        try:
-            stage = source.stage_in_child if in_child else source.stage
-            staged = stage(path, into, deadline=_STAGING_DEADLINE)
-        except OSError as error:
-            raise SourceError(
-                f"cannot copy {path} to {into}: {error.strerror or error}",
-                hint="nothing was uploaded; a push needs as much free space there as the file has",
-            ) from None
-        files += staged.files
-        bytes_read += staged.bytes_read
-        warnings += staged.warnings
-    _check_names(files)
-    return StagedFiles(files, bytes_read, warnings)
+        name = os.fsencode(path.absolute())
+        known = before.get(name)
+        one = _stage(path, into, known.seen if known and known.counts else None, in_child=in_child)
+        if known and one.unchanged:
+            staged.sources.append(known)
+            staged.unchanged.extend(known.files)
+        else:
+            staged.sources.append(KnownSource(name, one.seen, [file.name for file in one.files], None))
+        staged.files.extend(one.files)
+        staged.warnings.extend(one.warnings)
+        staged = staged._replace(bytes_read=staged.bytes_read + one.bytes_read)
+    _check_names(staged.files, staged.unchanged)
+    return staged
 
 
-def _check_names(files: list[StagedFile]) -> None:
+def _stage(path: Path, into: Path, before: source.Seen | None, *, in_child: bool) -> StagedSource:
+    try:
+        stage = source.stage_in_child if in_child else source.stage
+        return stage(path, into, deadline=_STAGING_DEADLINE, before=before)
+    except OSError as error:
+        raise SourceError(
+            f"cannot copy {path} to {into}: {error.strerror or error}",
+            hint="nothing was uploaded; a push needs as much free space there as the file has",
+        ) from None
+
+
+def _check_names(files: list[StagedFile], unchanged: list[str]) -> None:
     """Every file must have a name of its own, and one that a reader of the format accepts."""
     for file in files:
         if not is_file_name(file.name) or (file.kind == "duckdb" and "?" in file.name):
             # What follows a `?` DuckDB takes for options, and names the WAL after what stands before it.
             why = " (DuckDB takes what follows a ? for options)" if file.kind == "duckdb" else ""
             raise ConfigError(f"{file.name!r} cannot be the name of a snapshot's file{why}", hint="rename it")
-    databases = {file.name for file in files if file.kind == "duckdb"}
+    databases = {file.name for file in files if file.kind == "duckdb"} | set(unchanged)
     for file in files:
         for suffix in (source.WAL_SUFFIX, *source.CHECKPOINT_SUFFIXES):
             if file.kind == "plain" and file.name.removesuffix(suffix) in databases:
@@ -64,20 +84,29 @@ def _check_names(files: list[StagedFile]) -> None:
                     f"DuckDB would take {file.name!r} for a log of {file.name.removesuffix(suffix)!r}",
                     hint="push it as a different system, or rename it",
                 )
-    for names in ([file.name for file in files], [bare_name(file.name) for file in files]):
+    every = [*(file.name for file in files), *unchanged]
+    for names in (every, [bare_name(name) for name in every]):
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"two files are named {twice}", hint="push them as different systems, or rename one")
 
 
-def count(files: Iterable[StagedFile], previous: Counts | None) -> tuple[Counts, list[str]]:
-    """Open each staged database with DuckDB and add up its records.
+def count(staged: StagedFiles, previous: Counts | None) -> tuple[list[KnownSource], Counts, list[str]]:
+    """Open each staged database with DuckDB; its sources with their records, all added up, and warnings.
 
     Where the installed DuckDB is too old for a file, the counts of the `previous`
     snapshot are carried over, with a warning. Raises DamageError where DuckDB cannot read one.
     """
-    databases = [Path(file.path) for file in files if file.kind == "duckdb"]
+    copies = {file.name: Path(file.path) for file in staged.files if file.kind == "duckdb"}
     try:
-        return add_up(source.count_in_child(databases)), []
+        counted = dict(zip(copies, source.count_in_child(list(copies.values())), strict=True))
     except source.UnsupportedStorage as error:
-        return msgspec.structs.replace(previous or Counts(), counted=False), [f"pushed without opening it: {error}"]
+        counts = msgspec.structs.replace(previous or Counts(), counted=False)
+        return staged.sources, counts, [f"pushed without opening it: {error}"]
+    sources = [_with_counts(known, counted) for known in staged.sources]
+    return sources, add_up(known.counts for known in sources if known.counts), []
+
+
+def _with_counts(known: KnownSource, counted: dict[str, RecordCounts]) -> KnownSource:
+    found = next((counted[name] for name in known.files if name in counted), known.counts)
+    return msgspec.structs.replace(known, counts=found)

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
-from akosha_snap.frames import decode_chunk
-from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_format, decode_manifest
+from akosha_snap.manifest import ChunkList, Manifest, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, is_upload_id
 from akosha_snap.manifest.keys import (
@@ -16,22 +15,16 @@ from akosha_snap.manifest.keys import (
     full_file_key,
     manifest_key,
     pack_id_of,
-    pack_key,
     packs_prefix,
     system_marker,
     upload_key,
+    upload_marker,
 )
+from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
+from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
 
-__all__ = ["LATEST", "ListDamage", "System", "check_chunk_list"]
-
-
-class ListDamage(DamageError):
-    """A chunk list cannot be read; `key` is the pack that is missing or damaged."""
-
-    def __init__(self, message: str, key: str) -> None:
-        super().__init__(message)
-        self.key = key
+__all__ = ["LATEST", "System"]
 
 
 LATEST = "latest"
@@ -47,6 +40,8 @@ class System:
         self.id = check_system_id(system_id)
         self.meter = CountingStore(DeadlineStore(store))
         self.store = RetryingStore(self.meter)
+        self.packs = PackReader(self.store, self.id)
+        self._lists = ListReader(self.packs)
 
     def __enter__(self) -> Self:
         return self
@@ -80,8 +75,18 @@ class System:
 
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
-        found = (upload_key(info.key) for info in list_all(self.store, system_marker(self.id)))
-        return sorted((named[1] for named in found if named and is_upload_id(named[1])), reverse=True)
+        return sorted(self._manifest_sizes(), reverse=True)
+
+    def is_newest(self, upload_id: str, manifest_size: int) -> bool:
+        """Whether this snapshot is there, its manifest of this size in bytes, and none newer. One request."""
+        sizes = self._manifest_sizes(upload_marker(self.id, upload_id))
+        return max(sizes, default="") == upload_id and sizes[upload_id] == manifest_size
+
+    def _manifest_sizes(self, after: str = "") -> dict[str, int]:
+        """Upload id and size in bytes of each manifest, of those whose key comes `after` another."""
+        listed = list_all(self.store, system_marker(self.id), after=after)
+        found = ((upload_key(info.key), info.size) for info in listed)
+        return {named[1]: size for named, size in found if named and is_upload_id(named[1])}
 
     def stored_packs(self) -> dict[bytes, int]:
         """Id and size in bytes of each pack the store lists."""
@@ -132,39 +137,20 @@ class System:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(read, upload_ids))
 
-    def chunk_list(self, manifest: Manifest) -> ChunkList:
-        """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong."""
-        return check_chunk_list(self.raw_chunk_list(manifest), manifest)
+    def chunk_list(self, manifest: Manifest, *, with_packs: bool = False) -> ChunkList:
+        """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong.
 
-    def raw_chunk_list(self, manifest: Manifest) -> bytes:
+        With `with_packs` the small packs among those it is read from are read whole, for whoever
+        wants their other frames next.
+        """
+        return check_chunk_list(self.raw_chunk_list(manifest, with_packs=with_packs), manifest)
+
+    def raw_chunk_list(self, manifest: Manifest, *, with_packs: bool = False) -> bytes:
         """The bytes of a manifest's chunk list, hash checked. Raises ListDamage."""
         frames = manifest.snapshot.chunk_list
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            stored = list(pool.map(self._stored_list, frames))
-        last_use = {base: i for i, frame in enumerate(frames) for base in frame.bases}
-        decoded: dict[int, bytes] = {}
-        for i, frame in enumerate(frames):
-            decoded[i] = self._decode(frame, stored[i], [decoded[base] for base in frame.bases])
-            for base in {base for base in frame.bases if last_use[base] == i}:
-                del decoded[base]
-        return decoded[len(frames) - 1]
-
-    def _stored_list(self, frame: FrameLocation) -> bytes:
-        key = pack_key(self.id, bytes.fromhex(frame.pack))
-        try:
-            stored = self.store.get(key, start=frame.offset, length=frame.stored_size)
-        except ObjectNotFound:
-            raise ListDamage(f"pack {key} is missing: it holds a chunk list", key) from None
-        if len(stored) != frame.stored_size:
-            raise ListDamage(f"pack {key} is cut short: it holds a chunk list", key)
-        return stored
-
-    def _decode(self, frame: FrameLocation, stored: bytes, bases: list[bytes]) -> bytes:
-        key = pack_key(self.id, bytes.fromhex(frame.pack))
-        try:
-            return decode_chunk(bytes.fromhex(frame.hash), frame.codec, stored, frame.raw_size, bases)
-        except DamageError as error:
-            raise ListDamage(f"the chunk list in pack {key} cannot be read: {error.message}", key) from None
+        if with_packs:
+            self.packs.take_whole({bytes.fromhex(frame.pack): frame.pack_size for frame in reversed(frames)})
+        return self._lists.read(frames)
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
@@ -174,18 +160,3 @@ class System:
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
         return "run `akosha-snap push` to make the first"
-
-
-def check_chunk_list(raw: bytes, manifest: Manifest) -> ChunkList:
-    """Parse a chunk list and compare it with its manifest. Raises DamageError, NewerFormatError."""
-    where = f"the chunk list in pack {manifest.snapshot.chunk_list[-1].pack}"
-    chunk_list = decode_chunk_list(raw, where)
-    listed = [(file.name, file.size, file.blake3.hex(), len(file.frames)) for file in chunk_list.files]
-    if listed != [(file.name, file.size, file.blake3, file.chunks) for file in manifest.snapshot.files]:
-        raise DamageError(f"{where} names other files than its manifest")
-    own = len(chunk_list.packs) - 1
-    size = manifest.snapshot.chunk_list[-1].pack_size
-    for i in range(len(chunk_list)):
-        if chunk_list.pack[i] == own and chunk_list.offsets[i] + chunk_list.stored_sizes[i] > size:
-            raise DamageError(f"{where} names a frame beyond the end of its pack")
-    return chunk_list

@@ -5,11 +5,12 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 
 from __future__ import annotations
 
-from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
+from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX, wal_places
 from akosha_snap.source.catalogue import KINDS, Kind
 from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
 from akosha_snap.source.reading import Record, read_records
 from akosha_snap.source.records import count_records
+from akosha_snap.source.seen import Seen
 from akosha_snap.source.spawn import count_in_child, stage_in_child
 from akosha_snap.source.staging import stage
 
@@ -20,6 +21,7 @@ __all__ = [
     "Kind",
     "Record",
     "RecordCounts",
+    "Seen",
     "StagedFile",
     "StagedSource",
     "UnsupportedStorage",
@@ -28,4 +30,5 @@ __all__ = [
     "read_records",
     "stage",
     "stage_in_child",
+    "wal_places",
 ]

@@ -50,7 +50,8 @@ def _serve(request: Request) -> Reply:
         paths = [Path(os.fsdecode(path)) for path in request.paths]
         if request.task == "count":
             return Reply(counts=[count_records(path) for path in paths])
-        staged = stage(paths[0], Path(os.fsdecode(request.into)), deadline=request.deadline)
+        into = Path(os.fsdecode(request.into))
+        staged = stage(paths[0], into, deadline=request.deadline, before=request.before)
     except AkoshaSnapError as error:
         return Reply(failure=Failure(type(error).__name__, error.message, error.hint))
     # JSON is UTF-8, the folder's name need not be

@@ -13,10 +13,11 @@ from akosha_snap.errors import AkoshaSnapError, DamageError, SourceError
 from akosha_snap.source.beside import WAL_SUFFIX
 from akosha_snap.source.clone import try_clone
 from akosha_snap.source.files import shown
+from akosha_snap.source.lean_duckdb import load_duckdb
 from akosha_snap.source.model import UnsupportedStorage
 
 if TYPE_CHECKING:
-    import duckdb
+    from duckdb import DuckDBPyConnection, Error
 
 __all__ = ["ALIAS", "MEMORY", "open_copy", "translated"]
 
@@ -33,15 +34,14 @@ ALIAS = "akosha_snap"
 
 
 @contextlib.contextmanager
-def open_copy(path: Path, memory: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_copy(path: Path, memory: str | None) -> Iterator[DuckDBPyConnection]:
     """The staged database at `path`, attached read-only as ALIAS, its WAL replayed.
 
     The files stay as they are and nothing is left beside them. Loads no extension: an index of
     a type unknown without one does not matter here. `memory` is DuckDB's limit (None: its own).
     Raises SourceError where DuckDB does not start, and what DuckDB raises: see `translated`.
     """
-    import duckdb
-
+    duckdb = load_duckdb()
     with _spill_folder(path) as spill, _engine(spill, memory) as connection:
         try:
             connection.execute(f"ATTACH {_quoted(path)} AS {ALIAS} (TYPE duckdb, READ_ONLY)")
@@ -80,10 +80,9 @@ def _spill_folder(path: Path) -> Iterator[str]:
         yield name
 
 
-def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
+def _engine(spill: str, memory: str | None) -> DuckDBPyConnection:
     """A DuckDB with no file open, that reaches for nothing and prints nothing."""
-    import duckdb
-
+    duckdb = load_duckdb()
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
         "temp_directory": spill,
@@ -93,7 +92,7 @@ def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
     if memory:
         config["memory_limit"] = memory
     try:
-        connection = duckdb.connect(":memory:", config=config)
+        connection: DuckDBPyConnection = duckdb.connect(":memory:", config=config)
         connection.execute("SET enable_progress_bar = false")  # it prints one, to stdout, after 2 s
     except duckdb.Error as error:
         raise SourceError(
@@ -103,10 +102,9 @@ def _engine(spill: str, memory: str | None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def translated(path: Path, error: duckdb.Error) -> AkoshaSnapError:
+def translated(path: Path, error: Error) -> AkoshaSnapError:
     """What DuckDB's error about the copy at `path` means: UnsupportedStorage, SourceError or DamageError."""
-    import duckdb
-
+    duckdb = load_duckdb()
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if ("we can only read" in said and "version" in said) or "storage version greater than the latest" in said:
         # Seen from 1.4.4, 1.5.6 and 2.0.0: "Trying to read a database file with [storage] version number 999,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from blake3 import blake3
 
 from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, SourceError
 from akosha_snap.source.beside import WAL_SUFFIX, beside, checkpoint_files, find_wal, wal_places
@@ -29,6 +30,7 @@ from akosha_snap.source.files import (
 )
 from akosha_snap.source.header import BLOCKS_START, DatabaseHeader, Headers, parse_headers
 from akosha_snap.source.model import Copied, StagedFile
+from akosha_snap.source.seen import NO_WAL, seen
 from akosha_snap.source.settle import Unsettled
 from akosha_snap.source.wal import WalScan, scan_wal
 
@@ -49,6 +51,7 @@ class _Wal(msgspec.Struct, frozen=True):
     copy: Path
     identity: tuple[int, int]
     scan: WalScan
+    digest: bytes
 
 
 def fingerprint(path: Path) -> object:
@@ -85,6 +88,7 @@ def copy_live(path: Path, into: Path, meter: Meter, left_out: frozenset[str]) ->
 
 
 def _copy(path: Path, source: BinaryIO, copy: Path, target: BinaryIO, meter: Meter, left_out: frozenset[str]) -> Copied:
+    opened = moment(os.fstat(source.fileno()))
     head = meter.count(read_piece(path, source, BLOCKS_START))
     headers, current = _believe(path, head)
     wal = _copy_wal(path, copy, meter)
@@ -103,7 +107,7 @@ def _copy(path: Path, source: BinaryIO, copy: Path, target: BinaryIO, meter: Met
     warnings = []
     if wal and not wal.scan.walkable:
         warnings.append(f"{shown(wal.origin)} is of a version not known: copied whole, its entries not checked")
-    return Copied(staged, warnings)
+    return Copied(staged, warnings, seen(opened, head, wal.digest if wal else NO_WAL))
 
 
 def _believe(path: Path, head: bytes) -> tuple[Headers, DatabaseHeader]:
@@ -136,15 +140,17 @@ def _copy_wal(path: Path, copy: Path, meter: Meter) -> _Wal | None:
         with open_regular(origin) as source, new_file(copied) as target:
             opened = moment(os.fstat(source.fileno()))
             left = opened.size  # not a byte more: it may grow for ever
+            digest = blake3()
             while left and (piece := read_piece(origin, source, min(left, PIECE))):
                 write_piece(copied, target, meter.count(piece))
+                digest.update(piece)
                 left -= len(piece)
     except ConfigError as error:
         raise Unsettled("its WAL has gone") from error
     if left:
         raise Unsettled("its WAL got shorter")
     with copied.open("rb", buffering=1024 * 1024) as again:
-        return _Wal(origin, copied, opened.identity, scan_wal(again))
+        return _Wal(origin, copied, opened.identity, scan_wal(again), digest.digest())
 
 
 def _check_checkpoint(

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from akosha_snap.errors import SourceError
+from akosha_snap.source.seen import Seen
 
 __all__ = ["Copied", "RecordCounts", "StagedFile", "StagedSource", "UnsupportedStorage"]
 
@@ -34,6 +35,10 @@ class StagedSource(msgspec.Struct, frozen=True):
     bytes_read: int
     """Bytes read from the live files, all tries together."""
     warnings: list[str]
+    seen: Seen | None = None
+    """What the database was, to ask next time whether it still is; None for any other file."""
+    unchanged: bool = False
+    """It is as it was seen before: no copy was taken, `files` is empty."""
 
 
 class Copied(msgspec.Struct, frozen=True):
@@ -41,6 +46,7 @@ class Copied(msgspec.Struct, frozen=True):
 
     files: list[StagedFile]
     warnings: list[str] = []
+    seen: Seen | None = None
 
 
 class RecordCounts(msgspec.Struct, frozen=True):

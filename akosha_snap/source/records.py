@@ -6,6 +6,7 @@ from pathlib import Path
 
 from akosha_snap.source import engine
 from akosha_snap.source.catalogue import KINDS, only_in, tables_in, tables_of
+from akosha_snap.source.lean_duckdb import load_duckdb
 from akosha_snap.source.model import RecordCounts
 
 __all__ = ["count_records"]
@@ -19,7 +20,7 @@ def count_records(path: Path) -> RecordCounts:
     Raises UnsupportedStorage where the installed DuckDB is too old for the file, DamageError
     where DuckDB cannot read it, SourceError where there was no memory or disk for it.
     """
-    import duckdb
+    duckdb = load_duckdb()
 
     try:
         return _count(path, engine.MEMORY)

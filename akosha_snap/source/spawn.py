@@ -21,6 +21,7 @@ from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
 from akosha_snap.source.files import shown
 from akosha_snap.source.model import RecordCounts, StagedSource, UnsupportedStorage
 from akosha_snap.source.records import count_records
+from akosha_snap.source.seen import Seen
 from akosha_snap.source.staging import DEADLINE
 from akosha_snap.source.wire import Failure, Reply, Request
 
@@ -35,14 +36,14 @@ _SLOWEST = 10_000_000
 """Bytes per second: a try may take as long as that, however large the file."""
 
 
-def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE) -> StagedSource:
+def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE, before: Seen | None = None) -> StagedSource:
     """The same as `stage`, errors included, but this process never opens the files.
 
     The child is killed when it takes longer than the deadline, a margin and the time a slow disk
     needs for the file, and when anything, Ctrl-C too, interrupts the wait. Raises BusyError in the
     first case, and SourceError where no child can be started or it breaks.
     """
-    request = Request("stage", [os.fsencode(path)], os.fsencode(into), deadline)
+    request = Request("stage", [os.fsencode(path)], os.fsencode(into), deadline, before)
     reply = _ask(request, deadline + _MARGIN + 2 * _size(path) / _SLOWEST, shown(path))
     if not reply.staged:
         raise SourceError(f"the process that reads {shown(path)} did not say how it went", hint=_BROKEN)

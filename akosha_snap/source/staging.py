@@ -10,10 +10,11 @@ from akosha_snap.errors import AkoshaSnapError, ConfigError
 from akosha_snap.source.beside import WAL_SUFFIX, beside
 from akosha_snap.source.blocks import Meter
 from akosha_snap.source.files import check_name, open_regular, read_piece, shown
-from akosha_snap.source.header import is_duckdb
+from akosha_snap.source.header import BLOCKS_START, is_duckdb
 from akosha_snap.source.live import copy_live, fingerprint
 from akosha_snap.source.model import StagedSource
 from akosha_snap.source.plain import copy_plain
+from akosha_snap.source.seen import Seen, is_as_seen
 from akosha_snap.source.settle import settle
 
 __all__ = ["DEADLINE", "stage"]
@@ -25,12 +26,13 @@ _DUCKDB_SUFFIXES = (".duckdb", ".ddb")
 _HEAD = 12  # bytes: enough to know a DuckDB file by
 
 
-def stage(path: Path, into: Path, *, deadline: float = DEADLINE) -> StagedSource:
+def stage(path: Path, into: Path, *, deadline: float = DEADLINE, before: Seen | None = None) -> StagedSource:
     """Copy `path`, and the WAL of a DuckDB database, consistently into the folder `into`.
 
     Bit for bit, but for a WAL's end that was never committed. The live file is only read and
     never locked. Do not call it in a process that has the database open: closing the file drops
-    that process's own lock (see stage_in_child).
+    that process's own lock (see stage_in_child). A database that is still as it was seen
+    `before` is not copied.
 
     A copy that a writer spoils is taken again, until `deadline` seconds have passed; a try
     under way is finished. Raises BusyError then; DamageError for a database whose blocks in use
@@ -38,6 +40,8 @@ def stage(path: Path, into: Path, *, deadline: float = DEADLINE) -> StagedSource
     one that cannot be read.
     """
     name = check_name(path)
+    if before and is_as_seen(path, before):
+        return StagedSource([], tries=0, bytes_read=2 * BLOCKS_START, warnings=[], seen=before, unchanged=True)
     wal_copy = beside(into / name, WAL_SUFFIX)
     for taken in (into / name, wal_copy):
         if os.path.lexists(taken):
@@ -63,7 +67,7 @@ def stage(path: Path, into: Path, *, deadline: float = DEADLINE) -> StagedSource
         for found in settled.tolerated.values()
     ]
     copied = settled.value
-    return StagedSource(copied.files, settled.tries, meter.total, copied.warnings + warnings)
+    return StagedSource(copied.files, settled.tries, meter.total, copied.warnings + warnings, copied.seen)
 
 
 def _is_duckdb(path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from akosha_snap.source.model import RecordCounts, StagedSource
+from akosha_snap.source.seen import Seen
 
 __all__ = ["Failure", "Reply", "Request"]
 
@@ -18,6 +19,7 @@ class Request(msgspec.Struct, frozen=True):
     paths: list[bytes]
     into: bytes = b""
     deadline: float = 0.0
+    before: Seen | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -64,8 +64,14 @@ class Store(Protocol):
         """
         ...
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
-        """One page of the objects whose key starts with `prefix`, in any order, markers left out."""
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:
+        """One page of the objects whose key starts with `prefix`, in any order, markers left out.
+
+        With `after`, only those whose key is greater, by code point. A server that lists in another
+        order (SeaweedFS puts `a/b` before `a-b`) may leave some out, unless all keys, `after`
+        included, differ first in components of equal length, as upload ids are. The next page
+        is asked for with the same `prefix` and `after`.
+        """
         ...
 
 

@@ -87,14 +87,15 @@ class DirectoryStore:
                 file.close()  # Windows renames no open file
                 publish(temporary, path, overwrite=not if_absent)
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:  # noqa: ARG002 - one page is all
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:  # noqa: ARG002 - no pages
         """See Store. The page is the whole listing."""
         check_prefix(prefix)
+        check_prefix(after)
         folder, _, name = prefix.rpartition("/")
         with self._errors("list", self._root / folder):
             self._stat_folder(self._root)
             found = _walk(self._root / folder, f"{folder}/" if folder else "", name)
-            return Page(sorted(found), None)
+            return Page(sorted(info for info in found if info.key > after), None)
 
     def start_multipart(self, key: str) -> str:
         """See MultipartStore. The upload's id is the name of its temporary file."""

@@ -47,9 +47,9 @@ class Layer:
         """See Store."""
         self._request("put", lambda: self.inner.put(key, data, if_absent=if_absent), sent=_size(data))
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:
         """See Store."""
-        return self._request("list_page", lambda: self.inner.list_page(prefix, token=token))
+        return self._request("list_page", lambda: self.inner.list_page(prefix, token=token, after=after))
 
     def start_multipart(self, key: str) -> str:
         """See MultipartStore."""

@@ -50,13 +50,14 @@ class MemoryStore:
                 raise ObjectExists(f"{key} already exists in {self.url}", hint=EXISTS)
             self._objects[key] = bytes(data)
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:
         """See Store. The token is the last key of the page before."""
         check_prefix(prefix)
+        check_prefix(after)
         with self._lock:
             sizes = {key: len(data) for key, data in self._objects.items() if key.startswith(prefix)}
         keys = sorted(key for key in sizes if not key.endswith("/"))
-        first = 0 if token is None else bisect.bisect_right(keys, token)
+        first = bisect.bisect_right(keys, after if token is None else token)
         page = keys[first : first + self._page_size]
         more = first + len(page) < len(keys)
         return Page([ObjectInfo(key, sizes[key]) for key in page], page[-1] if more else None)

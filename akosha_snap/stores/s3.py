@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 from akosha_snap.errors import CredentialsError
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
-from akosha_snap.stores.s3_client import S3Options, make_client
-from akosha_snap.stores.s3_errors import is_beyond_end, translate
+from akosha_snap.stores.s3_client import S3Options, make_boto3_client
+from akosha_snap.stores.s3_errors import is_beyond_end, is_of_s3, translate
 
 __all__ = ["S3Store"]
 
@@ -25,7 +25,8 @@ _COUNTABLE = 2**63 - 1
 class S3Store:
     """Objects in `bucket`, their keys below `prefix` (empty: the whole bucket); thread-safe.
 
-    Credentials come from where boto3 finds them (AWS_*, profiles, SSO, instance roles).
+    Credentials come from where boto3 finds them (AWS_*, profiles, SSO, instance roles). Requests are
+    boto3's too, or a LeanClient's where nothing out of the ordinary is set up for boto3.
     Each method is one request, tried once: botocore's own retries are off, so that
     a CountingStore counts what is really sent and a RetryingStore around it decides.
     Not counted: fetching credentials, and the redirect of a bucket in another region.
@@ -37,7 +38,7 @@ class S3Store:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._options = options or S3Options()
         self._lock = threading.Lock()
-        self._made: Any = None  # made by the first request: boto3 takes 0.3 s to import
+        self._made: Any = None  # made by the first request: both clients take time to import
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r})"
@@ -83,22 +84,24 @@ class S3Store:
         with self._errors("write", key, conditional=if_absent):
             self._client.put_object(**self._object(key), **_body(data), **_condition(if_absent))
 
-    def list_page(self, prefix: str, *, token: str | None = None) -> Page:
+    def list_page(self, prefix: str, *, token: str | None = None, after: str = "") -> Page:
         """See Store. Objects whose key no store could hold are left out: nobody could read them here."""
         check_prefix(prefix)
+        check_prefix(after)
+        start = {"ContinuationToken": token} if token else {"StartAfter": self._prefix + after} if after else {}
         with self._errors("list", prefix):
             answer = self._client.list_objects_v2(
                 Bucket=self._bucket,
                 Prefix=self._prefix + prefix,
                 MaxKeys=self._options.page_size,
-                **({"ContinuationToken": token} if token else {}),
+                **start,
             )
             more = _field(answer, "IsTruncated")
             found = [
                 ObjectInfo(_field(item, "Key").removeprefix(self._prefix), _field(item, "Size"))
                 for item in answer.get("Contents", [])
             ]
-            objects = [info for info in found if is_key(info.key) and not info.key.endswith("/")]
+            objects = [info for info in found if is_key(info.key) and not info.key.endswith("/") and info.key > after]
             return Page(objects, _field(answer, "NextContinuationToken") if more else None)
 
     def start_multipart(self, key: str) -> str:
@@ -136,8 +139,18 @@ class S3Store:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                self._made = make_client(self._options)
+                self._made = self._make_client()
             return self._made
+
+    def _make_client(self) -> Any:
+        from akosha_snap.stores.s3_lean import LeanClient
+        from akosha_snap.stores.s3_settings import plain_settings
+
+        options = self._options
+        settings = plain_settings(self._bucket, options) if options.lean else None
+        if settings is None:
+            return make_boto3_client(options)
+        return LeanClient(settings, options, lambda: make_boto3_client(options))
 
     def _object(self, key: str) -> dict[str, str]:
         check_key(key)
@@ -146,13 +159,11 @@ class S3Store:
     @contextlib.contextmanager
     def _errors(self, doing: str, key: str, *, conditional: bool = False) -> Iterator[None]:
         """Raise what boto3 reports inside the block as one of our errors."""
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-        from urllib3.exceptions import HTTPError
-
         try:
             yield
-        except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
+        except Exception as error:
+            if not is_of_s3(error):
+                raise
             what = f"{doing} {key} in {self.url}" if key else f"{doing} {self.url}"
             ours = translate(error, what, conditional=conditional)
             # what boto3 says of credentials may quote them
@@ -161,9 +172,9 @@ class S3Store:
 
 def _field(answer: dict[str, Any], name: str) -> Any:
     """What every S3 server says; where it is not said, a proxy's page must not pass for an answer."""
-    from botocore.parsers import ResponseParserError
-
     if answer.get(name, "") == "":
+        from botocore.parsers import ResponseParserError
+
         raise ResponseParserError(f"no {name}")
     return answer[name]
 

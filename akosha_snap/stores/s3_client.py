@@ -8,7 +8,7 @@ from typing import Any
 from akosha_snap.errors import ConfigError
 from akosha_snap.stores.masking import masked
 
-__all__ = ["S3Options", "make_client"]
+__all__ = ["S3Options", "make_boto3_client", "wanted_region"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +31,16 @@ class S3Options:
     read_timeout: float = 30.0
     """Longest silence of the server, not the longest request."""
 
+    lean: bool = True
+    """Send plain requests without boto3 where nothing out of the ordinary is set up for it."""
+
     def in_url(self) -> dict[str, str]:
         """The options that a store's URL carries, those that were given."""
         given = {"endpoint": self.endpoint, "region": self.region, "addressing": self.addressing}
         return {name: value for name, value in given.items() if value}
 
 
-def make_client(options: S3Options) -> Any:
+def make_boto3_client(options: S3Options) -> Any:
     """A boto3 S3 client with one attempt per request, a deadline on every wait, and no extra checksums.
 
     Raises ConfigError where boto3 refuses the settings it finds.
@@ -61,7 +64,7 @@ def make_client(options: S3Options) -> Any:
         return session.client(
             "s3",
             endpoint_url=options.endpoint,
-            region_name=_region(options) or session.region_name or "us-east-1",
+            region_name=wanted_region(options) or session.region_name or "us-east-1",
             config=config,
         )
     except (
@@ -76,5 +79,6 @@ def make_client(options: S3Options) -> Any:
         ) from error
 
 
-def _region(options: S3Options) -> str | None:
+def wanted_region(options: S3Options) -> str | None:
+    """The region asked for, None where it is boto3's to say."""
     return None if options.region == "auto" and not options.endpoint else options.region

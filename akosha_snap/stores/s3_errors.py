@@ -20,7 +20,7 @@ from akosha_snap.errors import (
 from akosha_snap.stores.hints import EXISTS, MISSING, UPLOAD_GONE
 from akosha_snap.stores.masking import masked
 
-__all__ = ["is_beyond_end", "translate"]
+__all__ = ["is_beyond_end", "is_of_s3", "translate"]
 
 _AGAIN = "run it again in a moment"
 _NETWORK = "check the network and the endpoint, then run it again"
@@ -84,6 +84,15 @@ def translate(error: Exception, what: str, *, conditional: bool = False) -> Stor
     if isinstance(error, botocore.exceptions.ClientError):
         return _from_answer(error.response, f"cannot {what}", conditional)
     return _from_client(error, f"cannot {what}")
+
+
+def is_of_s3(error: Exception) -> bool:
+    """Whether `error` is one that `translate` knows, not one of the program's own."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    return isinstance(error, BotoCoreError | ClientError | ResponseParserError | HTTPError)
 
 
 def is_beyond_end(error: Exception) -> bool:

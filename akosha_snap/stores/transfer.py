@@ -28,11 +28,14 @@ _MIB = 1024 * 1024
 _UNREADABLE = "check that the file is there and that you may read it"
 
 
-def list_all(store: Store, prefix: str) -> Iterator[ObjectInfo]:
-    """Every object whose key starts with `prefix`, in any order, markers left out; a request per page."""
+def list_all(store: Store, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+    """Every object whose key starts with `prefix`, in any order, markers left out; a request per page.
+
+    With `after`, only keys greater than it: see Store.list_page.
+    """
     token: str | None = None
     while True:
-        page = store.list_page(prefix, token=token)
+        page = store.list_page(prefix, token=token, after=after)
         yield from page.objects
         if page.token is None:
             return

@@ -26,12 +26,15 @@ def open_configured_store(settings: Settings) -> Store:
         raise ConfigError(f"{error.message} ({origin})", hint=error.hint) from None
 
 
-def push_to_store(settings: Settings, files: Sequence[Path], observer: Observer | None = None) -> SyncResult:
+def push_to_store(
+    settings: Settings, files: Sequence[Path], observer: Observer | None = None, *, mirror: bool = True
+) -> SyncResult:
     """Push `files` from this process, which must never have any of them open. Raises as `akosha_snap.push` does."""
     result = api.push(
         files,
         open_configured_store(settings),
         system_id=settings.system_id,
+        mirror=mirror,
         state_dir=settings.state_dir,
         stage_in_child=False,
         observer=observer,

@@ -33,7 +33,7 @@ def send_to_akosha(
     observer = observer or Observer()
     with _private_folder(settings.state_dir) as folder:
         observer.phase("stage")
-        staged = stage_files(files, Path(folder), in_child=False)
+        staged = stage_files(files, Path(folder), None, in_child=False)
         databases = [Path(file.path) for file in staged.files if file.kind == "duckdb"]
         if not databases:
             raise ConfigError("no database among the files: HTTP sends records", hint="push other files to a store")

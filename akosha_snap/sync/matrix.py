@@ -35,16 +35,21 @@ other way meets it too. A wrong setting, a missing file or a busy database is ne
 
 
 def sync_files(
-    settings: Settings, files: Sequence[Path], observer: Observer | None = None, *, full: bool = False
+    settings: Settings,
+    files: Sequence[Path],
+    observer: Observer | None = None,
+    *,
+    full: bool = False,
+    mirror: bool = True,
 ) -> SyncResult:
     """Sync `files` as the settings say, from this process, which must never have any of them open.
 
-    `full` is for HTTP: send what was sent before, too.
+    `full` is for HTTP: send what was sent before, too; `mirror` for the store, see `akosha_snap.push`.
 
     Raises NothingThereError where there is nothing to sync to, else whatever the way taken raises.
     """
     if settings.force_method == "cloud":
-        return push_to_store(settings, files, observer)
+        return push_to_store(settings, files, observer, mirror=mirror)
     if settings.force_method == "http":
         return send_to_akosha(settings, files, observer, full=full)
     if settings.store is None:
@@ -55,7 +60,7 @@ def sync_files(
             )
         return send_to_akosha(settings, files, observer, full=full)
     try:
-        return push_to_store(settings, files, observer)
+        return push_to_store(settings, files, observer, mirror=mirror)
     except _STORE_FAILURES as error:
         return _fall_back(settings, files, error, observer, full=full)
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.memory grow PATH MEGABYTES SEED | session PATH SEED [wal] | befall PATH WHAT`."""
+"""`python -m benchmarks.memory grow PATH MEGABYTES SEED | session PATH SEED [wal] [hnsw] | befall PATH WHAT`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ def main(words: list[str]) -> None:
     if what == "grow":
         grow(Path(path), float(rest[0]), int(rest[1]))
     elif what == "session":
-        session(Path(path), int(rest[0]), leave_wal="wal" in rest)
+        session(Path(path), int(rest[0]), leave_wal="wal" in rest, hnsw="hnsw" in rest)
     else:
         befall(Path(path), rest[0])
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":  # not in the child that makes rows
+    main(sys.argv[1:])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
+import itertools
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from benchmarks.memory.ahead import Batch, made_ahead
 from benchmarks.memory.inserting import in_bulk, row_by_row
 from benchmarks.memory.rows import Maker
 from benchmarks.memory.schema import GRAPH, GRAPH_DDL, REFLECTION, REFLECTION_DDL
@@ -28,27 +32,28 @@ _START = dt.datetime(2026, 3, 1, 9)
 
 def grow(path: Path, megabytes: float, seed: int) -> None:
     """Write a history until the file is at least so large (1 MB = 1,000,000 bytes)."""
-    reflection = path.name == REFLECTION
-    maker = Maker(seed, _START)
-    known: list[str] = []
     rows = max(20, int(megabytes * 1e6 / CYCLES / _BYTES[path.name]))
-    while not path.exists() or path.stat().st_size < megabytes * 1e6:
-        fresh = not path.exists()
-        with _opened(path) as connection:
-            if fresh:
-                connection.execute(REFLECTION_DDL if reflection else GRAPH_DDL)
-            for start in range(0, rows, _BATCH):
-                count = min(_BATCH, rows - start)
-                if reflection:
-                    _remember(connection, maker, count)
-                else:
-                    known += _learn(connection, maker, count, known)
+    cycle = [min(_BATCH, rows - start) for start in range(0, rows, _BATCH)]
+    with _opened(path) as connection:
+        connection.execute(REFLECTION_DDL if path.name == REFLECTION else GRAPH_DDL)
+    with made_ahead(_remembered if path.name == REFLECTION else _learned, seed, cycle) as batches:
+        while path.stat().st_size < megabytes * 1e6:
+            with _opened(path) as connection:
+                connection.execute("SET checkpoint_threshold = '1TB'")  # on closing only, not after each batch
+                for _, batch in zip(cycle, batches, strict=False):
+                    for table, some in batch.items():
+                        in_bulk(connection, table, some)
 
 
-def session(path: Path, seed: int, *, leave_wal: bool = False) -> None:
-    """One session's rows, each its own transaction; `leave_wal` ends this process as a crash would."""
+def session(path: Path, seed: int, *, leave_wal: bool = False, hnsw: bool = False) -> None:
+    """One session's rows, each its own transaction; `leave_wal` ends this process as a crash would.
+
+    `hnsw`: the file has an index of that kind, which DuckDB can keep up only with its extension.
+    """
     maker = Maker(1_000_003 * seed + (path.name == GRAPH), _START + dt.timedelta(days=700 + seed))
     connection = _opened(path)
+    if hnsw:
+        connection.execute(f"LOAD '{_vss()}'; SET hnsw_enable_experimental_persistence = true")
     if leave_wal:
         connection.execute("SET checkpoint_threshold = '1TB'")
     (_converse if path.name == REFLECTION else _connect)(connection, maker)
@@ -62,10 +67,12 @@ def befall(path: Path, what: str) -> None:
     with _opened(path) as connection:
         table = "conversations_v2" if path.name == REFLECTION else "kg_entities"
         if what == "rewrite":
-            column = "reasoning" if path.name == REFLECTION else "metadata"
-            connection.execute(f"""UPDATE {table} SET {column} = '{{"migrated": "' || md5(id) || '"}}'""")
+            text = "content" if path.name == REFLECTION else "name"
+            connection.execute(
+                f"UPDATE {table} SET {text} = replace({text}, 'We ', 'They '), metadata = json_object('moved', md5(id))"
+            )
         elif what == "hnsw":
-            connection.execute("INSTALL vss; LOAD vss; SET hnsw_enable_experimental_persistence = true")
+            connection.execute(f"LOAD '{_vss()}'; SET hnsw_enable_experimental_persistence = true")
             connection.execute(f"CREATE INDEX by_meaning ON {table} USING HNSW (embedding)")
         elif what == "export":
             folder = path.with_name("exported")
@@ -80,23 +87,39 @@ def befall(path: Path, what: str) -> None:
 
 
 def _opened(path: Path) -> Any:
-    return duckdb.connect(str(path), config={"threads": 1})  # more would lay the file out by chance
+    """One thread: more would lay the file out by chance. A limit, not most of the machine's memory."""
+    return duckdb.connect(str(path), config={"threads": 1, "memory_limit": "4GB"})
 
 
-def _remember(connection: Any, maker: Maker, count: int) -> None:
-    rows = maker.conversations(count)
-    keys = [row["id"] for row in rows]
-    in_bulk(connection, "conversations_v2", rows)
-    in_bulk(connection, "reflections_v2", maker.reflections(count // 8, keys))
-    in_bulk(connection, "memory_access_log", maker.accesses(maker.random.sample(keys, count // 2)))
+def _vss() -> Path:
+    """The extension's file, as the package `duckdb-extension-vss` brings it."""
+    found = importlib.util.find_spec("duckdb_extension_vss")
+    if found is None or found.origin is None:
+        raise ImportError("duckdb-extension-vss is not installed")
+    return Path(found.origin).parent / "extensions" / f"v{duckdb.__version__}" / "vss.duckdb_extension"
 
 
-def _learn(connection: Any, maker: Maker, count: int, known: list[str]) -> list[str]:
-    rows = maker.entities(count)
-    keys = [row["id"] for row in rows]
-    in_bulk(connection, "kg_entities", rows)
-    in_bulk(connection, "kg_relationships", maker.relationships(2 * count, known + keys))
-    return keys
+def _remembered(seed: int, cycle: list[int]) -> Iterator[Batch]:
+    """Batches of a reflection database's rows, cycle after cycle, without end."""
+    maker = Maker(seed, _START)
+    for count in itertools.cycle(cycle):
+        rows = maker.conversations(count)
+        keys = [row["id"] for row in rows]
+        yield {
+            "conversations_v2": rows,
+            "reflections_v2": maker.reflections(count // 8, keys),
+            "memory_access_log": maker.accesses(maker.random.sample(keys, count // 2)),
+        }
+
+
+def _learned(seed: int, cycle: list[int]) -> Iterator[Batch]:
+    """Batches of a knowledge graph's rows, cycle after cycle, without end."""
+    maker = Maker(seed, _START)
+    known: list[str] = []
+    for count in itertools.cycle(cycle):
+        rows = maker.entities(count)
+        known += [row["id"] for row in rows]
+        yield {"kg_entities": rows, "kg_relationships": maker.relationships(2 * count, known)}
 
 
 def _converse(connection: Any, maker: Maker) -> None:

@@ -1,10 +1,13 @@
-"""The data sets: the right tables, the same rows for the same seed, changes like a session's; and the comparisons."""
+"""The data sets: the right tables, the same rows for the same seed, changes like a session's."""
 
 from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import itertools
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -12,15 +15,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import report
 from benchmarks.data import DataSet, data_set, steps
-from benchmarks.interpreters import Unavailable
+from benchmarks.interpreters import Unavailable, interpreter
+from benchmarks.memory.ahead import Batch, made_ahead
 from benchmarks.memory.rows import Maker
 from benchmarks.memory.schema import GRAPH, REFLECTION
-from benchmarks.quick import compared
-from benchmarks.rows import Row, not_measured
-from benchmarks.summary import Summary, sent
-from benchmarks.tools import TOOLS
 
 VERSION = ".".join(importlib.metadata.version("duckdb").split(".")[:2])
 
@@ -36,22 +35,47 @@ def _contents(path: Path) -> dict[str, tuple[int, str]]:
         return found
 
 
+SMALL = DataSet("small", "small", {REFLECTION: 1.0, GRAPH: 1.0}, VERSION, "live")
+
+Made = list[dict[str, Path]]
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Path]]:
-    chosen = DataSet("small", "small", {REFLECTION: 1.0, GRAPH: 1.0}, VERSION, "live")
-    return steps(chosen, 2, tmp_path_factory.mktemp("made"))
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
 
 
-def test_the_same_seed_makes_the_same_rows(made: list[dict[str, Path]], tmp_path: Path) -> None:
-    chosen = DataSet("small", "small", {REFLECTION: 1.0, GRAPH: 1.0}, VERSION, "live")
-    again = steps(chosen, 1, tmp_path)
+@pytest.fixture(scope="module")
+def made(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return _written(2, work, tmp_path_factory.mktemp("made"))
+
+
+def _written(sessions: int, work: Path, to: Path) -> Made:
+    """Every step of the small set, each in a folder of its own, reached from the one before."""
+    found: Made = []
+    live = to / "live"
+    live.mkdir()
+    for number, step in enumerate(steps(SMALL, sessions, work)):
+        step.write(live)
+        folder = to / str(number)
+        folder.mkdir()
+        for path in live.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+            assert step.holds(path.name, path)
+        found.append({path.name: path for path in folder.iterdir()})
+    return found
+
+
+def test_the_same_seed_makes_the_same_rows(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    again = _written(1, tmp_path / "work", tmp_path / "to")
     for name in (REFLECTION, GRAPH):
         assert _contents(again[1][name]) == _contents(made[1][name])
     texts = [Maker(seed, dt.datetime(2026, 1, 1)).text(1200) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_the_tables_and_what_sessions_add(made: list[dict[str, Path]]) -> None:
+def test_the_tables_and_what_sessions_add(made: Made) -> None:
     before, after = (
         {name: rows for file in (REFLECTION, GRAPH) for name, (rows, _) in _contents(step[file]).items()}
         for step in (made[0], made[2])
@@ -75,7 +99,7 @@ def test_the_tables_and_what_sessions_add(made: list[dict[str, Path]]) -> None:
     assert off < 1e-4
 
 
-def test_every_other_session_is_left_in_the_wal(made: list[dict[str, Path]]) -> None:
+def test_every_other_session_is_left_in_the_wal(made: Made) -> None:
     assert [sorted(step) for step in made] == [
         [GRAPH, REFLECTION],
         [GRAPH, GRAPH + ".wal", REFLECTION, REFLECTION + ".wal"],
@@ -83,68 +107,51 @@ def test_every_other_session_is_left_in_the_wal(made: list[dict[str, Path]]) -> 
     ]
 
 
-def test_steps_once_made_are_kept(made: list[dict[str, Path]]) -> None:
-    work = made[0][GRAPH].parents[3]
-    times = {path: path.stat().st_mtime_ns for path in work.rglob("*.duckdb")}
-    steps(DataSet("small", "small", {REFLECTION: 1.0, GRAPH: 1.0}, VERSION, "live"), 2, work)
-    assert {path: path.stat().st_mtime_ns for path in work.rglob("*.duckdb")} == times
+def test_steps_once_made_are_kept_and_more_are_added(work: Path, made: Made) -> None:
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
+
+    before = times()
+    assert len(steps(SMALL, 2, work)) == 3
+    assert times() == before
+    assert len(steps(SMALL, 3, work)) == 4
+    after = times()
+    assert len(after) > len(before)
+    assert {path: after[path] for path in before} == before
 
 
 def test_data_sets_by_name() -> None:
     assert data_set("scale-1000").files == {REFLECTION: 1000.0}
-    with pytest.raises(SystemExit, match="no data set 'x'"):
-        data_set("x")
-
-
-def test_more_requests_or_more_bytes_are_a_regression_and_fewer_are_not() -> None:
-    expected = {"session-1": {"requests": 4, "share": 0.02, "bytes": 1}}
-    assert compared({"session-1": {"requests": 4, "share": 0.0219}}, expected, with_bytes=True) == ([], [])
-    assert len(compared({"session-1": {"requests": 5, "share": 0.03}}, expected, with_bytes=True)[0]) == 2
-    assert len(compared({"session-1": {"requests": 5, "share": 0.03}}, expected, with_bytes=False)[0]) == 1
-    assert len(compared({"session-1": {"requests": 3, "share": 0.01}}, expected, with_bytes=True)[1]) == 2
-    assert compared({"session-1": {"requests": 4, "peak_mb": 300}}, {}, with_bytes=True)[0]
-
-
-def test_medians_take_the_wire_where_it_was_counted() -> None:
-    rows = [
-        Row("d", "restic", "session", number=1, up=100, stored=90, requests={"GET": 2, "PUT": 1}),
-        Row("d", "restic", "session", number=2, up=300, stored=290, requests={"PUT": 1}),
-        Row("d", "borg", "session", number=1, stored=70),
-        Row("d", "borg", "session", shape="slow", number=1, stored=1),
-    ]
-    summary = Summary(rows, "d")
-    assert summary.median("restic", "session", sent) == 200
-    assert summary.median("restic", "session", lambda row: row.request_count) == 2
-    assert summary.median("borg", "session", sent) == 70
-    assert summary.median("casync", "session", sent) is None
-
-
-def test_a_tool_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert {name: tool.version() for name, tool in TOOLS.items() if tool.program} == dict.fromkeys(
-        (name for name, tool in TOOLS.items() if tool.program), None
+    assert (data_set("scale-1000").sessions, data_set("scale-10000").sessions) == (3, 2)
+    long = data_set("memory-2.0@64")
+    assert (long.name, long.sessions, long.title) == (
+        "memory-2.0@64",
+        64,
+        "both files, 100 MB, DuckDB 2.0, 64 sessions",
     )
+    assert long.files == data_set("memory-2.0").files
+    for wrong in ("x", "scale-x", "memory-2.0@x"):
+        with pytest.raises(SystemExit, match=f"no data set '{wrong}'"):
+            data_set(wrong)
 
 
-def test_the_report_says_what_was_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def undrawn(rows: list[Row], folder: Path) -> list[str]:
-        raise Unavailable("no matplotlib")
+def _counting(seed: int, sizes: list[int]) -> Iterator[Batch]:
+    for number in itertools.count(seed):
+        yield {"t": [{"id": number}] * sizes[0]}
 
-    monkeypatch.setattr(report, "draw", undrawn)
-    machine = {
-        "command": "python -m benchmarks", "minutes": 1, "when": "now", "cores": 2, "processor": "", "memory_gb": 1,
-        "system": "s", "python": "3", "load_at_start": 0, "commit": "c", "tools": {"restic": None}, "libraries": {},
-    }  # fmt: skip
-    rows = [
-        Row("graph-2.0", "ours", "first", up=9000, requests={"PUT": 4}, peak=1),
-        Row("graph-2.0", "ours", "session", number=1, up=1000, requests={"PUT": 4}, peak=1),
-        Row("graph-2.0", "casync", "session", number=1, stored=6000),
-        not_measured("graph-2.0", "restic", "", "not installed"),
-    ]
-    page = tmp_path / "page.md"
-    report.write_report(machine, rows, page=page, pictures=tmp_path / "img")
-    text = page.read_text("utf-8")
-    assert "| restic | not measured |" in text
-    assert "restic: not installed" in text
-    assert "| casync | 6 (6.0 x) |" in text
-    assert "| requests, session push: 4 or fewer | graph-2.0 | 4 | yes |" in text
+
+def test_rows_made_ahead_come_in_order_and_their_maker_ends() -> None:
+    with made_ahead(_counting, 7, [2]) as batches:
+        assert list(itertools.islice(batches, 3)) == [{"t": [{"id": number}] * 2} for number in (7, 8, 9)]
+
+
+def test_an_extension_that_cannot_be_had_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr("benchmarks.interpreters._make", _failing)
+    with pytest.raises(Unavailable, match=r"no environment with DuckDB 1\.5\.5 .*no network"):
+        interpreter("1.5.5", tmp_path, ("duckdb-extension-vss",))
+
+
+def _failing(folder: Path, python: Path, packages: list[str]) -> None:
+    assert packages == ["numpy", "duckdb==1.5.5", "duckdb-extension-vss==1.5.5"]
+    raise OSError("no network")

@@ -43,7 +43,7 @@ def test_push_unchanged(cli, store, memory) -> None:
     upload_id = cli("push", memory / "reflection.duckdb", "--json").json["upload_id"]
     outcome = cli("push", memory / "reflection.duckdb")
     assert outcome.code == 0
-    assert outcome.out == f"nothing has changed since snapshot {upload_id}: nothing uploaded (system test)\n"
+    assert outcome.out == f"nothing has changed since snapshot {upload_id}: nothing uploaded, 1 request (system test)\n"
     again = cli("push", memory / "reflection.duckdb", "--json").json
     assert again["unchanged"] is True
     assert again["bytes_transferred"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from akosha_snap.stores import (
     put_file,
     transfer,
 )
+from akosha_snap.stores.s3_lean import LeanClient
 
 MIB = 1024 * 1024
 
@@ -33,29 +35,32 @@ KINDS = [
     "memory",
     "directory",
     "moto",
+    "moto-boto3",
     pytest.param("seaweed", marks=pytest.mark.seaweed),
+    pytest.param("seaweed-boto3", marks=pytest.mark.seaweed),
 ]
 PREFIXES = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def seaweed_base(seaweed) -> S3Store:
-    """A store whose client the tests share: making one takes longer than most of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", seaweed.access_key)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret_key)
-        base = S3Store("contract", options=S3Options(seaweed.endpoint, page_size=3))
-        base._client.create_bucket(Bucket="contract")
-    return base
+def bases(request) -> Callable[[str], S3Store]:
+    """A store of each kind whose client the tests share: making one takes longer than most of them."""
 
+    @functools.cache
+    def base(kind: str) -> S3Store:
+        server, _, client = kind.partition("-")
+        if server == "moto":
+            endpoint, key, secret = request.getfixturevalue("moto_endpoint"), "key", "secret"
+        else:
+            endpoint, key, secret, _ = request.getfixturevalue("seaweed")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", key)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+            made = S3Store(f"contract{client}", options=S3Options(endpoint, page_size=3, lean=client != "boto3"))
+            assert isinstance(made._client, LeanClient) is (client != "boto3")
+            made._client.create_bucket(Bucket=f"contract{client}")
+        return made
 
-@pytest.fixture(scope="session")
-def moto_base(moto_endpoint) -> S3Store:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        base = S3Store("contract", options=S3Options(moto_endpoint, page_size=3))
-        base._client.create_bucket(Bucket="contract")
     return base
 
 
@@ -69,7 +74,7 @@ def bare(request, tmp_path) -> Store:
             (tmp_path / "store").mkdir()
             return DirectoryStore(tmp_path / "store")
         case kind:
-            base = request.getfixturevalue(f"{kind}_base")
+            base = request.getfixturevalue("bases")(kind)
             store = S3Store(base._bucket, f"contract/{next(PREFIXES)}", base._options)
             store._made = base._client
             return store
@@ -80,8 +85,8 @@ def store(request, bare) -> Store:
     return bare if request.param == "bare" else RetryingStore(CountingStore(bare))
 
 
-def keys(store: Store, prefix: str = "") -> list[str]:
-    return sorted(info.key for info in list_all(store, prefix))
+def keys(store: Store, prefix: str = "", *, after: str = "") -> list[str]:
+    return sorted(info.key for info in list_all(store, prefix, after=after))
 
 
 def race(count: int, action: Callable[[int], None]) -> list[int]:
@@ -274,6 +279,45 @@ class TestListing:
     def test_prefixes_no_key_can_have(self, store, prefix):
         with pytest.raises(ValueError, match="no key can start"):
             store.list_page(prefix)
+
+    @pytest.mark.parametrize(
+        ("prefix", "after", "expected"),
+        [
+            ("", "", [1, 2, 3, 4, 5]),
+            ("", "u/1", [2, 3, 4, 5]),
+            ("", "u/1/", [2, 3, 4, 5]),
+            ("u/", "u/3", [4, 5]),
+            ("u/", "u/2x", [3, 4, 5]),
+            ("u/", "u/5", []),
+            ("u/", "a", [1, 2, 3, 4, 5]),
+            ("u/", "z", []),
+            ("u/4", "u/2", [4]),
+            ("u/2", "u/4", []),
+            ("none/", "none/1", []),
+        ],
+    )
+    def test_only_keys_after_one(self, store, prefix, after, expected):
+        for number in [3, 1, 5, 2, 4]:
+            store.put(f"u/{number}", b"x")
+        assert keys(store, prefix, after=after) == [f"u/{number}" for number in expected]
+
+    def test_what_follows_a_marker_takes_one_request(self, bare):
+        """An upload's manifest and all newer ones: what a push asks that knows the last upload."""
+        store = CountingStore(bare)
+        uploads = [f"systems/mac/2026112{day}T071501Z-fbcad508/" for day in range(1, 9)]
+        for upload in reversed(uploads):
+            store.put(upload, b"")
+            store.put(f"{upload}manifest.json", b"{}")
+        store.put("systems/mac-2/20261129T071501Z-fbcad508/manifest.json", b"{}")
+        for last in [7, 6]:
+            page = store.list_page("systems/mac/", after=uploads[last])
+            assert page == ([(f"{upload}manifest.json", 2) for upload in uploads[last:]], None)
+        assert store.requests_by_method["list_page"] == 2
+        assert keys(store, "systems/mac/", after=uploads[2]) == [f"{upload}manifest.json" for upload in uploads[2:]]
+
+    def test_no_key_comes_before_a_bad_one(self, store):
+        with pytest.raises(ValueError, match="no key can start"):
+            store.list_page("a", after="/")
 
     def test_other_prefixes_of_a_bucket_are_not_seen(self, bare):
         if not isinstance(bare, S3Store):

@@ -51,6 +51,9 @@ READS_ENVIRONMENT = {"cli", "config", "__main__"}
 INHERITS_ENVIRONMENT = {"source/spawn.py"}
 """It looks nothing up: it hands its own environment on to the child process, which needs PATH, HOME and TMPDIR."""
 
+STANDS_IN_FOR_BOTO3 = {"stores/s3_settings.py"}
+"""boto3 reads AWS_* wherever it is called; this module, in its place, has to see what boto3 would."""
+
 ARGV_AND_ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "sys.argv"}
 
 MAX_LINES = 350
@@ -183,7 +186,7 @@ def test_only_the_command_line_and_the_settings_read_argv_and_environment():
     wrong = {
         module.path: found
         for module in MODULES
-        if module.part not in READS_ENVIRONMENT and module.path not in INHERITS_ENVIRONMENT
+        if module.part not in READS_ENVIRONMENT and module.path not in INHERITS_ENVIRONMENT | STANDS_IN_FOR_BOTO3
         if (found := (attributes(module) | set(imports(module))) & ARGV_AND_ENVIRONMENT)
     }
     assert wrong == {}

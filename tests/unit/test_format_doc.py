@@ -235,11 +235,12 @@ def test_the_shape_of_a_system_id():
 
 def test_the_limits_are_those_of_the_code():
     stated = {what: sizes(most) for what, most in table("## Limits")}
+    assert WRITER_DEPTH <= limits.MAX_DEPTH
     assert stated == {
         "raw size of a chunk": [limits.MAX_CHUNK_SIZE, V1.max_size],
         "raw size of a chunk list": [limits.MAX_LIST_SIZE],
         "bases of one frame": [limits.MAX_BASES],
-        "frames decoded one after another for one chunk": [limits.MAX_DEPTH, WRITER_DEPTH],
+        "frames decoded one after another for one chunk": [limits.MAX_DEPTH],
         "entries of a manifest's `chunk_list`": [limits.MAX_DEPTH * limits.MAX_BASES],
         "raw size of all entries of a manifest's `chunk_list` together": [limits.MAX_POINTERS_SIZE],
         "frames, or entries of one file, in a chunk list": [limits.MAX_LISTED],

@@ -22,7 +22,7 @@ from helpers import (
 from akosha_snap import api
 from akosha_snap.errors import DamageError, NewerFormatError, StoreError
 from akosha_snap.manifest.keys import format_key, manifest_key
-from akosha_snap.snapshot import packer
+from akosha_snap.snapshot import packer, plan
 
 
 class TestADamagedStore:
@@ -33,6 +33,11 @@ class TestADamagedStore:
     @pytest.fixture(autouse=True)
     def small_packs(self, monkeypatch):
         monkeypatch.setattr(packer, "PACK_TARGET", MIB)
+
+    @pytest.fixture(autouse=True)
+    def _a_day_between_pushes(self, monkeypatch):
+        """Within a day of the last push the store is taken to be as that left it (test_warm_state.py)."""
+        monkeypatch.setattr(plan, "_TRUSTED_FOR", 0.0)
 
     def test_a_damaged_newest_manifest_is_passed_over_with_a_warning(self, any_bench):
         first = any_bench.push({"a": self.DATA}).upload_id

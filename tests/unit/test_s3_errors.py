@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from botocore import exceptions as boto
@@ -161,12 +161,19 @@ def credentials(monkeypatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
 
 
-def at(port: int, **options) -> S3Store:
-    return S3Store("bucket", "base", S3Options(f"http://127.0.0.1:{port}", **options))
+@pytest.fixture(params=["lean", "boto3"])
+def at(request) -> Callable[..., S3Store]:
+    """Makes a store at a port, over each of the two clients."""
+
+    def make(port: int, **options) -> S3Store:
+        options = S3Options(f"http://127.0.0.1:{port}", **options, lean=request.param == "lean")
+        return S3Store("bucket", "base", options)
+
+    return make
 
 
 @pytest.fixture
-def store(server, credentials) -> S3Store:
+def store(server, credentials, at) -> S3Store:
     return at(server.server_port, connect_timeout=1, read_timeout=1)
 
 
@@ -217,6 +224,64 @@ def test_a_lost_answer_looks_like_somebody_elses_object(server, store):
     server.script[:] = [(500, {}, b""), (412, {}, b"")]
     with pytest.raises(ObjectExists):
         RetryingStore(store, sleep=lambda _: None).put("a", b"x", if_absent=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "InvalidBucketName", StoreError),
+        (400, "ExpiredToken", CredentialsError),
+        (400, "RequestTimeout", TransientStoreError),
+        (403, "SignatureDoesNotMatch", CredentialsError),
+        (403, "RequestTimeTooSkewed", StoreError),
+        (403, "", CredentialsError),
+        (404, "NoSuchBucket", StoreNotFound),
+        (404, "NoSuchKey", ObjectNotFound),
+        (404, "", ObjectNotFound),
+        (409, "ConditionalRequestConflict", TransientStoreError),
+        (412, "PreconditionFailed", ObjectExists),
+        (429, "", TransientStoreError),
+        (501, "NotImplemented", CapabilityError),
+        (502, "", TransientStoreError),
+        (503, "SlowDown", TransientStoreError),
+    ],
+)
+def test_what_a_server_refuses_is_told(server, store, status, code, kind):
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>said so</Message></Error>"
+    server.script[:] = [(status, {"Retry-After": "7"}, body.encode() if code else b"")]
+    with pytest.raises(StoreError, match="cannot write a in s3://bucket/base") as caught:
+        store.put("a", b"x", if_absent=True)
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "retry_after", 7.0) == 7.0
+    assert KEY_ID not in f"{caught.value} {caught.value.__cause__}"
+    assert len(server.seen) == 1
+
+
+def test_an_error_called_a_success(server, store):
+    server.script[:] = [(200, {}, b"<Error><Code>InternalError</Code><Message>oh</Message></Error>")]
+    server.script *= 2
+    for act in [lambda: store.list_page(""), lambda: store.put("a", b"x")]:
+        with pytest.raises(TransientStoreError, match="500 InternalError oh"):
+            act()
+
+
+def test_a_page_of_a_network_that_wants_a_login_is_no_success(server, store):
+    server.script[:] = [(200, {}, b"<html>welcome<br>")]
+    with pytest.raises(TransientStoreError):
+        store.put("a", b"x")
+
+
+def test_a_bucket_in_another_region(server, store):
+    """boto3 finds out which one it is; what the lean client was told first is boto3's to hear too."""
+    elsewhere = (301, {"x-amz-bucket-region": "eu-west-1"}, b"<Error><Code>PermanentRedirect</Code></Error>")
+    first = [elsewhere] if store._options.lean else []
+    server.script[:] = [*first, elsewhere, (200, {}, b"")]
+    store.put("a", b"12345")
+    assert server.script == []
+    assert "/eu-west-1/s3/" in server.seen[-1][2]["Authorization"]
+    server.script[:] = [(200, {}, b"")]
+    store.put("b", b"12345")
+    assert "/eu-west-1/s3/" in server.seen[-1][2]["Authorization"]
 
 
 def test_a_truncated_body(server, store):
@@ -274,7 +339,7 @@ def test_keys_no_store_can_hold_are_not_listed(server, store):
     assert [info.key for info in store.list_page("").objects] == ["good"]
 
 
-def test_a_server_that_never_answers(credentials):
+def test_a_server_that_never_answers(credentials, at):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = at(silent.getsockname()[1], connect_timeout=0.3, read_timeout=0.3)
         with pytest.raises(TransientStoreError, match=r"(?i)timed? ?out") as caught:
@@ -282,7 +347,7 @@ def test_a_server_that_never_answers(credentials):
     assert "127.0.0.1" in caught.value.message
 
 
-def test_a_server_that_stops_in_the_middle_of_a_body(credentials):
+def test_a_server_that_stops_in_the_middle_of_a_body(credentials, at):
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
@@ -301,7 +366,7 @@ def test_a_server_that_stops_in_the_middle_of_a_body(credentials):
         thread.join()
 
 
-def test_a_connection_that_is_reset(credentials):
+def test_a_connection_that_is_reset(credentials, at):
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         connection.recv(65536)
@@ -316,7 +381,7 @@ def test_a_connection_that_is_reset(credentials):
         thread.join()
 
 
-def test_nobody_listens(credentials):
+def test_nobody_listens(credentials, at):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TransientStoreError, match=f"127.0.0.1:{port}") as caught:
@@ -325,14 +390,14 @@ def test_nobody_listens(credentials):
     assert "endpoint" in caught.value.hint
 
 
-def test_no_credentials(server):
+def test_no_credentials(server, at):
     with pytest.raises(CredentialsError, match="no credentials found") as caught:
         at(server.server_port).get("a")
     assert "AWS_ACCESS_KEY_ID" in caught.value.hint
     assert server.seen == []
 
 
-def test_half_of_the_credentials(server, monkeypatch):
+def test_half_of_the_credentials(server, monkeypatch, at):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
     with pytest.raises(CredentialsError):
         at(server.server_port).get("a")
@@ -341,6 +406,11 @@ def test_half_of_the_credentials(server, monkeypatch):
 @pytest.mark.seaweed
 class TestSeaweed:
     """Refusals of a real server."""
+
+    @pytest.fixture(autouse=True, params=["lean", "boto3"])
+    def client(self, request, monkeypatch) -> None:
+        if request.param == "boto3":
+            monkeypatch.setenv("AWS_RETRY_MODE", "standard")  # a setting that is boto3's alone
 
     @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_wrong_credentials(self, seaweed_url, monkeypatch, name):

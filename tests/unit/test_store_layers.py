@@ -34,7 +34,7 @@ class Plain:
     def put(self, key, data, *, if_absent=False):
         """Store nothing."""
 
-    def list_page(self, prefix, *, token=None):
+    def list_page(self, prefix, *, token=None, after=""):
         raise NotImplementedError
 
 

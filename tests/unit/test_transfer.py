@@ -25,7 +25,7 @@ def large(tmp_path, monkeypatch):
 
 def test_a_listing_that_never_ends():
     class Endless(Layer):
-        def list_page(self, prefix, *, token=None):
+        def list_page(self, prefix, *, token=None, after=""):
             return Page([], "again")
 
     with pytest.raises(StoreError, match="does not end") as caught:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.manifest.keys import format_key, manifest_key, pack_key
 from akosha_snap.snapshot.checks.findings import Findings
-from akosha_snap.snapshot.system import ListDamage, System
+from akosha_snap.snapshot.list_reader import ListDamage
+from akosha_snap.snapshot.system import System
 
 __all__ = ["check_presence"]
 
@@ -16,7 +17,7 @@ def check_presence(system: System, uploads: list[str], findings: Findings) -> No
     Raises NewerFormatError: what a later version wrote is not for this one to judge.
     """
     _check_format(system, uploads, findings)
-    for upload_id in uploads:
+    for upload_id in sorted(uploads):  # the oldest first: a chunk list needs those before it
         _open(system, upload_id, findings)
     _check_parents(uploads, findings)
     _check_packs(system, findings)

@@ -1,0 +1,54 @@
+"""Read parts of packs; small ones whole where that saves requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from akosha_snap.errors import ObjectNotFound
+from akosha_snap.manifest.keys import pack_key
+from akosha_snap.stores import Store
+
+__all__ = ["PackReader"]
+
+_WHOLE, _AT_HAND = 1024 * 1024, 8 * 1024 * 1024
+"""Bytes of a pack that is better read whole than twice in parts, and of all that are kept for that."""
+
+_PARALLEL = 8
+
+
+class PackReader:
+    """The packs of one system."""
+
+    def __init__(self, store: Store, system_id: str) -> None:
+        self._store = store
+        self._system_id = system_id
+        self._at_hand: dict[bytes, bytes] = {}
+
+    def key(self, pack: bytes) -> str:
+        """The key of the pack with this id."""
+        return pack_key(self._system_id, pack)
+
+    def read(self, pack: bytes, start: int, length: int) -> bytes:
+        """A part of a pack, fewer bytes where it ends sooner; no request where it is at hand. Raises ObjectNotFound."""
+        if whole := self._at_hand.get(pack):
+            return whole[start : start + length]
+        return self._store.get(self.key(pack), start=start, length=length)
+
+    def take_whole(self, sizes: Mapping[bytes, int]) -> None:
+        """Read the small ones of these packs whole, the first ones first; they replace those taken before."""
+        self._at_hand.clear()
+        chosen: list[bytes] = []
+        room = _AT_HAND
+        for pack, size in sizes.items():
+            if size <= min(_WHOLE, room):
+                chosen.append(pack)
+                room -= size
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            self._at_hand.update(zip(chosen, pool.map(self._whole, chosen), strict=True))
+
+    def _whole(self, pack: bytes) -> bytes:
+        try:
+            return self._store.get(self.key(pack))
+        except ObjectNotFound:
+            return b""  # whoever wants something of it asks again, and says so

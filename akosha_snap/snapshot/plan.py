@@ -1,0 +1,94 @@
+"""What a push will do: the files as they are now, and the snapshot they are compared with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from akosha_snap.errors import DamageError
+from akosha_snap.events import Observer
+from akosha_snap.manifest import decode_manifest
+from akosha_snap.snapshot.inventory import Inventory
+from akosha_snap.snapshot.last_push import LastPush
+from akosha_snap.snapshot.parent import Parent, find_parent, is_current, open_last
+from akosha_snap.snapshot.staging import StagedFiles, stage_files
+from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.workspace import Workspace
+
+__all__ = ["Plan", "PushOptions", "make_plan"]
+
+_TRUSTED_FOR = 86_400.0
+"""Seconds for which the store is taken to hold what the last push put there. Then all of it is looked at
+again: a push costs more requests once a day, and what the store has lost is uploaded again within one."""
+
+
+class PushOptions(NamedTuple):
+    """How to push; see `akosha_snap.push`, which documents each."""
+
+    full_file: bool = False
+    dry_run: bool = False
+    mirror: bool = True
+    stage_in_child: bool = True
+    state_dir: Path | None = None
+
+
+class Plan(NamedTuple):
+    """The files of a push and its parent.
+
+    `last` is the last push of this machine, where that is the parent; `looked_at` when the store
+    was last asked for all of it (Unix time, seconds). `is_same`: nothing need be read to know
+    that the parent is this very snapshot; then `parent` has a manifest and nothing else.
+    """
+
+    staged: StagedFiles
+    parent: Parent
+    last: LastPush | None
+    looked_at: float
+    is_same: bool = False
+
+
+def make_plan(
+    system: System,
+    paths: Sequence[Path],
+    workspace: Workspace,
+    options: PushOptions,
+    observer: Observer,
+    now: Callable[[], dt.datetime],
+) -> Plan:
+    """Stage the files and find their parent. Uploads nothing."""
+    observer.phase("stage")
+    last = workspace.warm.load()
+    staged = stage_files(paths, workspace.staging, None if options.full_file else last, in_child=options.stage_in_child)
+    observer.phase("compare")
+    time = now().timestamp()
+    plan = _warm(system, workspace, staged, last, time) if last else None
+    plan = plan or _cold(system, workspace, staged, last, time)
+    if staged.unchanged and not plan.is_same and (plan.last is None or plan.parent.list_base is None):
+        observer.phase("stage")  # what was left out is needed after all
+        again = Path(tempfile.mkdtemp(dir=workspace.staging))
+        plan = plan._replace(staged=stage_files(paths, again, None, in_child=options.stage_in_child))
+    return plan
+
+
+def _warm(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush, time: float) -> Plan | None:
+    """The plan with the last push as parent, if that is still the newest snapshot: one request."""
+    if not 0 <= time - last.looked_at < _TRUSTED_FOR or not is_current(system, workspace.journal, last):
+        return None
+    try:
+        if staged.files or set(staged.unchanged) != set(last.files):
+            return Plan(staged, open_last(last), last, last.looked_at)
+        manifest = decode_manifest(last.manifest, "the manifest of the last push")
+    except DamageError:  # our own state does not hold together
+        return None
+    parent = Parent(Inventory(), newest=last.upload_id, upload_id=last.upload_id, manifest=manifest)
+    return Plan(staged, parent, last, last.looked_at, is_same=True)
+
+
+def _cold(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush | None, time: float) -> Plan:
+    """The plan with whatever snapshot the store says is the newest."""
+    parent = find_parent(system, workspace.journal)
+    is_last = last and parent.list_base and parent.list_base.raw == last.chunk_list
+    return Plan(staged, parent, last if is_last else None, time)
