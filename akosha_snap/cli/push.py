@@ -69,6 +69,8 @@ def command(
         method = "cloud"
     if method != "cloud" and (dry_run or full_file):
         raise click.UsageError("--dry-run and --full-file need --method cloud")
+    if method == "cloud" and full:
+        raise click.UsageError("--full is for HTTP: it needs --method http or auto")
     try:
         settings = load_settings(store=store, system_id=system_id, force_method=method, enable_fallback=fallback)
         target = open_target(settings) if settings.store or method == "cloud" else None

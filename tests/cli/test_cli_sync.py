@@ -113,6 +113,12 @@ def test_what_needs_a_store(cli, option) -> None:
         assert "--method cloud" in outcome.error
 
 
+def test_full_is_for_http(cli, tmp_path) -> None:
+    outcome = cli("push", "--full", "--store", tmp_path)
+    assert outcome.code == 2
+    assert "--full is for HTTP" in outcome.error
+
+
 def test_a_store_that_is_named_is_the_way(cli, no_akosha, data, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("AKOSHA_FORCE_METHOD", "http")
     result = cli("push", "--store", tmp_path / "named", "--json").json

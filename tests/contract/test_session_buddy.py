@@ -94,6 +94,13 @@ def test_nothing_to_sync_to_ends_a_session_all_the_same(environment) -> None:
     assert "All 2 sync methods failed" in log
 
 
+def test_the_launcher_is_session_buddys_own_command(environment) -> None:
+    command = [sys.executable, "-m", "akosha_snap.integrations.session_buddy", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "session-buddy version 0." in done.stdout
+
+
 def _hybrid(**fields: Any) -> Any:
     from session_buddy.storage.akosha_config import AkoshaSyncConfig
     from session_buddy.storage.akosha_sync import HybridAkoshaSync

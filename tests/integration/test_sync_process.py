@@ -162,6 +162,19 @@ def test_a_loop_that_ends_at_once_is_not_held_up(bucket, session, memory) -> Non
     assert "said just now" in _conversations(bucket, memory / "back")
 
 
+def test_two_sessions_that_end_at_once(bucket, session, memory) -> None:
+    assert sync_in_background()
+    assert sync_in_background()
+    log = memory / "state" / "sync.log"
+    deadline = time.monotonic() + 30
+    while (not log.exists() or log.read_text().count("done by cloud") < 2) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first, second = (line for line in log.read_text().splitlines() if "done by cloud" in line)
+    assert ": snapshot " in first
+    assert ": nothing has changed since snapshot " in second
+    assert _wait("ok")
+
+
 def test_no_store_and_no_akosha_is_said_and_nothing_is_raised(session) -> None:
     result = asyncio.run(sync_to_akosha())
     assert (result["method"], result["success"], result["files_uploaded"]) == ("none", False, [])
