@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import traceback
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from akosha_snap.config import Secret, Settings, load_settings, state_dir_at_least
-from akosha_snap.errors import AkoshaSnapError
+from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
 from akosha_snap.sync.files import memory_files
 from akosha_snap.sync.log import append
 from akosha_snap.sync.matrix import sync_files
@@ -34,17 +35,31 @@ def serve(request: Request, now: Callable[[], dt.datetime] = _utc_now) -> Reply:
     except Exception as error:
         state_dir = state_dir_at_least(request.flags.get("state_dir"))
         return _ended(request, error, state_dir, started, now(), Secret(token) if token else None)
-    try:
-        if request.triggered_by == SESSION_END and not settings.upload_on_session_end:
+    if request.triggered_by == SESSION_END and not settings.upload_on_session_end:
+        with contextlib.suppress(OSError):
             append(settings.state_dir, "the end of a session syncs nothing: upload_on_session_end is off", started)
-            return Reply(SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id))
-        append(settings.state_dir, f"sync of system {settings.system_id} ({request.triggered_by})", started)
-        with under_way(settings.state_dir):
-            note_start(settings.state_dir, started)
-            outcome: SyncResult | Exception = _sync(request, settings)
-            return _ended(request, outcome, settings.state_dir, started, now(), settings.api_token, was_noted=True)
-    except Exception as error:  # the state folder cannot be used
-        return _ended(request, error, settings.state_dir, started, now(), settings.api_token)
+        return Reply(SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id))
+    with contextlib.ExitStack() as until_noted:
+        try:
+            was_noted = _begin(request, settings, started, until_noted)
+            outcome = _sync(request, settings)
+        except BusyError as error:
+            was_noted, outcome = False, error
+        return _ended(request, outcome, settings.state_dir, started, now(), settings.api_token, was_noted=was_noted)
+
+
+def _begin(request: Request, settings: Settings, now: dt.datetime, until_noted: contextlib.ExitStack) -> bool:
+    """Log and note the start, alone at work; False where the state folder cannot be used, which stops no sync.
+
+    Raises BusyError where another sync does not end.
+    """
+    try:
+        append(settings.state_dir, f"sync of system {settings.system_id} ({request.triggered_by})", now)
+        until_noted.enter_context(under_way(settings.state_dir))
+        note_start(settings.state_dir, now)
+    except (OSError, SourceError):
+        return False  # the result will have a warning: its end cannot be noted either
+    return True
 
 
 def _sync(request: Request, settings: Settings) -> SyncResult | Exception:

@@ -220,6 +220,14 @@ def test_settings_that_cannot_be_right(session, memory, monkeypatch) -> None:
     assert _status().state == "failed"
 
 
+def test_a_state_folder_that_cannot_be_used_stops_no_sync(bucket, session, memory, monkeypatch) -> None:
+    (memory / "file").touch()
+    monkeypatch.setenv("AKOSHA_SNAP_STATE_DIR", str(memory / "file"))
+    result = asyncio.run(sync_to_akosha())
+    assert (result["method"], result["success"]) == ("cloud", True)
+    assert "cannot be remembered" in result["warnings"][-1]
+
+
 def test_one_memory_alone(bucket, session, memory) -> None:
     result = asyncio.run(CloudMemoryUploader().upload_memories(upload_knowledge_graph=False))
     assert [file["name"] for file in result["files"]] == [REFLECTION, f"{REFLECTION}.wal"]
