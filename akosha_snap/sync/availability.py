@@ -31,6 +31,8 @@ def cloud_available(settings: Settings) -> bool:
 
 def http_available(settings: Settings) -> bool:
     """Whether something answers at Akosha's URL within a second."""
+    with contextlib.suppress(ImportError):
+        import httpx  # noqa: F401  # as above
     return _within(TIMEOUT, lambda: _akosha_answers(settings))
 
 

@@ -33,6 +33,9 @@ _STORE_FAILURES = (StoreError, NewerFormatError, DamageError)
 """What may be the store's fault, so that another way may work. Damage may be the database's own: then that
 other way meets it too. A wrong setting, a missing file or a busy database is never answered by a detour."""
 
+_ASKED = 3
+"""Times. Where nobody listens the answer comes at once, so this costs time only where somebody does."""
+
 
 def sync_files(
     settings: Settings,
@@ -53,7 +56,7 @@ def sync_files(
     if settings.force_method == "http":
         return send_to_akosha(settings, files, observer, full=full)
     if settings.store is None:
-        if not http_available(settings):
+        if not _akosha_answers(settings):
             raise NothingThereError(
                 f"nothing to sync to: no store is configured and Akosha does not answer at {settings.akosha_url}",
                 hint="set AKOSHA_CLOUD_BUCKET or AKOSHA_SNAP_STORE, or start Akosha (AKOSHA_URL)",
@@ -65,10 +68,15 @@ def sync_files(
         return _fall_back(settings, files, error, observer, full=full)
 
 
+def _akosha_answers(settings: Settings) -> bool:
+    """Asked more than once: a busy server may need longer than a second, and here nobody waits."""
+    return any(http_available(settings) for _ in range(_ASKED))
+
+
 def _fall_back(
     settings: Settings, files: Sequence[Path], error: AkoshaSnapError, observer: Observer | None, *, full: bool
 ) -> SyncResult:
-    if not settings.enable_fallback or not http_available(settings):
+    if not settings.enable_fallback or not _akosha_answers(settings):
         raise error
     try:
         result = send_to_akosha(settings, files, observer, full=full)
