@@ -17,6 +17,9 @@ _LEVEL = 3
 _BASED_LEVEL = 6
 """With bases level 6 wins 2 to 5% over 3; without, it is not worth the time of a first push (design-notes.md)."""
 
+_LONG = 9 * 256 * 1024
+"""Bytes: no chunk of v1 with its eight bases has more, only a chunk list has."""
+
 _MAX_WINDOW = 2**28
 """Bytes. A frame's window never needs to exceed its largest content, a chunk list."""
 
@@ -39,7 +42,7 @@ def encode(chunk: bytes | memoryview, bases: Sequence[bytes] = ()) -> tuple[Code
     bases. The result is decoded and compared before it is returned, so that a frame
     that cannot be read back is never stored.
     """
-    stored = _compressor(bases).compress(chunk)
+    stored = _compressor(bases, len(chunk)).compress(chunk)
     if len(stored) >= len(chunk):
         return Codec.RAW, bytes(chunk)
     if decode(Codec.ZSTD, stored, len(chunk), bases) != chunk:
@@ -92,19 +95,31 @@ def _check_header(stored: bytes | memoryview, raw_size: int) -> None:
         raise DamageError("a frame lacks its checksum or names a dictionary")
 
 
-def _compressor(bases: Sequence[bytes]) -> zstandard.ZstdCompressor:
+def _compressor(bases: Sequence[bytes], size: int) -> zstandard.ZstdCompressor:
     """One per thread: threads that share one crash the process (seen in 19 of 20 runs)."""
     if bases:
-        prefix = _prefix(bases)
-        # Smaller tables (zstd's own choice) ignore most of a long prefix, larger ones win nothing (design-notes.md).
-        params = zstandard.ZstdCompressionParameters.from_level(
-            _BASED_LEVEL, window_log=23, hash_log=19, chain_log=19, write_checksum=True, write_dict_id=False
+        return zstandard.ZstdCompressor(
+            dict_data=_prefix(bases), compression_params=_based(sum(map(len, bases)) + size)
         )
-        return zstandard.ZstdCompressor(dict_data=prefix, compression_params=params)
     if not hasattr(_local, "compressor"):
         _local.compressor = zstandard.ZstdCompressor(_LEVEL, write_checksum=True, write_dict_id=False)
     compressor: zstandard.ZstdCompressor = _local.compressor
     return compressor
+
+
+def _based(size: int) -> zstandard.ZstdCompressionParameters:
+    """How to compress `size` bytes of chunk and bases together.
+
+    Smaller tables (zstd's own choice) ignore most of a long prefix, larger ones win nothing.
+    The chunk lists of files beyond some 2 GB want the quickest search over a large table: of two lists
+    of 8 MB that differ in 400 chunks it makes 27 KB, the other way 6,860 (design-notes.md).
+    """
+    level, window, table, chain = _BASED_LEVEL, 23, 19, 19
+    if size > _LONG:
+        level, window, table, chain = 1, size.bit_length(), max(21, size.bit_length() - 3), 16
+    return zstandard.ZstdCompressionParameters.from_level(
+        level, window_log=window, hash_log=table, chain_log=chain, write_checksum=True, write_dict_id=False
+    )
 
 
 def _decompressor(bases: Sequence[bytes]) -> zstandard.ZstdDecompressor:

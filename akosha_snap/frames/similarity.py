@@ -27,6 +27,10 @@ _CELLS = 2 << _BITS
 """The first of each place, then the second of each place."""
 
 
+_AT_ONCE = 1 << 18
+"""Cells looked at together: what that takes stays in a few MB."""
+
+
 class SimilarityTable:
     """Feature -> the last two chunks that had it, by their numbers.
 
@@ -62,16 +66,18 @@ class SimilarityTable:
         order = np.argsort(shared, kind="stable")[::-1]
         return [(int(chunks[i]), int(shared[i])) for i in order if shared[i] >= _FEWEST]
 
-    def dump(self, names: Sequence[bytes]) -> bytes:
+    def dump(self, names: Sequence[bytes]) -> memoryview:
         """The table's content, 12 bytes a cell in use, at most 24 MB. `names` are the hashes of all chunks, by number.
 
         Of each only its first four bytes are kept: two chunks that share those are mistaken for each other.
         """
         import numpy as np
 
-        cells = np.flatnonzero(self._tags)
-        columns = cells, self._tags[cells], _hints(names)[self._chunks[cells]]
-        return b"".join(column.astype("<u4").tobytes() for column in columns)
+        cells = np.flatnonzero(self._tags).astype(np.uint32)
+        columns = np.empty((3, len(cells)), "<u4")
+        columns[0], columns[1] = cells, self._tags[cells]
+        columns[2] = _hints(names)[self._chunks[cells]]
+        return columns.data.cast("B") if len(cells) else memoryview(b"")
 
     @classmethod
     def load(cls, saved: bytes, names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
@@ -81,19 +87,21 @@ class SimilarityTable:
         """
         import numpy as np
 
-        cells, tags, hints = np.frombuffer(saved, np.dtype("<u4")).reshape(3, -1)
-        if cells.size and cells.max() >= _CELLS:
-            raise ValueError("a cell beyond the table's end")
+        columns = np.frombuffer(saved, "<u4").reshape(3, -1)
         table = cls()
+        if columns[0].max(initial=0) >= _CELLS:
+            raise ValueError("a cell beyond the table's end")
         if not len(chunks):
             return table
         numbers = np.asarray(chunks, np.uint32)
         known = _hints(names)[numbers]
         order = np.argsort(known)
-        place = np.searchsorted(known[order], hints).clip(max=len(order) - 1)
-        found = order[place]
-        fits = known[found] == hints
-        table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[found[fits]]
+        numbers, known = numbers[order], known[order]
+        for start in range(0, columns.shape[1], _AT_ONCE):
+            cells, tags, hints = columns[:, start : start + _AT_ONCE]
+            place = np.searchsorted(known, hints).clip(max=len(known) - 1)
+            fits = known[place] == hints
+            table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[place[fits]]
         return table
 
 

@@ -56,10 +56,10 @@ class Choice(NamedTuple):
 
 
 class Bases:
-    """The chunks whose frames are stored, or about to be, and whose raw bytes are at hand.
+    """The chunks whose raw bytes are at hand; those whose frames are stored, or about to be, may serve as bases.
 
     Columns by the chunk's number in the inventory: the file it is in (an index in `_paths`, or
-    _NOWHERE), its offset there in bytes, how many frames are decoded to get it.
+    _NOWHERE), its offset there in bytes, how many frames are decoded to get it (0: it has none yet).
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -72,49 +72,47 @@ class Bases:
         self._depth = array("B")
 
     def offer(self, chunks: Sequence[int], path: Path, offset: int = 0) -> None:
-        """Stored chunks that lie in the file at `path` one after another, from `offset` on, may serve as bases."""
+        """These chunks lie in the file at `path` one after another, from `offset` on."""
         file = self._number(path)
+        if (missing := len(self._inventory) - len(self._file)) > 0:
+            self._file.extend([_NOWHERE] * missing)
+            self._offset.extend([0] * missing)
+            self._depth.extend([0] * missing)
         for i in chunks:
+            self._file[i], self._offset[i] = file, offset
             if self._inventory.is_stored(i):
-                self._put(i, file, offset, self._inventory.depth_of(i))
+                self._depth[i] = self._inventory.depth_of(i)
             offset += self._inventory.raw_sizes[i]
 
     def learn(self, load: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None]) -> None:
-        """Find out what the chunks that were offered are made of, before the first choice.
+        """Find out what the stored chunks that are at hand are made of, before the first choice.
 
         `load` returns the table that knows (see `SimilarityTable.load`); where there is none,
         all of them are read.
         """
-        at_hand = [i for i, file in enumerate(self._file) if file != _NOWHERE]
+        at_hand = array("I", (i for i, depth in enumerate(self._depth) if depth))
         self.table = load(self._inventory.hashes, at_hand)
         if self.table is None:
             self.table = SimilarityTable()
             for i in at_hand:
                 self.table.add(features(self._at_hand(i).read()), i)
 
-    def choose(self, i: int, where: AtHand) -> Choice:
+    def choose(self, i: int) -> Choice:
         """Read a new chunk, choose its bases, and let it serve as one for those that follow; after `learn`."""
         if self.table is None:
             raise AssertionError("nothing was learned yet")
-        data = where.read()
+        data = self._at_hand(i).read()
         made_of = features(data)
         similar = self.table.similar(made_of)
         chosen = [base for base, shared in similar if self._serves(base, shared / len(made_of))][:_MAX_BASES]
         self.table.add(made_of, i)
-        self._put(i, self._number(where.path), where.offset, 1 + max((self._depth[base] for base in chosen), default=0))
+        self._depth[i] = 1 + max((self._depth[base] for base in chosen), default=0)
         named = ((base, self._inventory.hashes[base], self._at_hand(base)) for base in reversed(chosen))
         return Choice(i, self._inventory.hashes[i], data, tuple(named))
 
     def _serves(self, i: int, share: float) -> bool:
         depth = self._depth[i]
-        return self._file[i] != _NOWHERE and depth < WRITER_DEPTH and share >= _SHARE * depth / WRITER_DEPTH
-
-    def _put(self, i: int, file: int, offset: int, depth: int) -> None:
-        if (missing := len(self._inventory) - len(self._file)) > 0:
-            self._file.extend([_NOWHERE] * missing)
-            self._offset.extend([0] * missing)
-            self._depth.extend([0] * missing)
-        self._file[i], self._offset[i], self._depth[i] = file, offset, depth
+        return 0 < depth < WRITER_DEPTH and share >= _SHARE * depth / WRITER_DEPTH
 
     def _at_hand(self, i: int) -> AtHand:
         return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])

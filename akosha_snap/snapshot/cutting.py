@@ -14,7 +14,7 @@ from blake3 import blake3
 from akosha_snap.chunking import V1, Grid, chunks, cut, make_cutter, read_sections
 from akosha_snap.events import Observer
 from akosha_snap.frames import content_hash
-from akosha_snap.snapshot.bases import AtHand, Bases
+from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.inventory import Inventory
 from akosha_snap.snapshot.last_push import KnownFile, LastPush
@@ -27,11 +27,11 @@ __all__ = ["CutFile", "cut_files"]
 
 
 class CutFile(NamedTuple):
-    """A file cut into chunks, where those lie that neither the store nor an earlier file has, and what
-    to know its sections by next time."""
+    """A file cut into chunks, those that neither the store nor an earlier file has (numbers, in their
+    order in the file), and what to know its sections by next time."""
 
     file: ChunkedFile
-    new: dict[int, AtHand]
+    new: array[int]
     known: KnownFile
 
 
@@ -55,7 +55,7 @@ def cut_files(
         if name in copies:
             cut.append(_cut_file(copies[name], parent.inventory, bases, known.get(name), observer))
         elif last:
-            cut.append(CutFile(_taken_over(name, parent), {}, last.files[name]))
+            cut.append(CutFile(_taken_over(name, parent), array("I"), last.files[name]))
     return cut
 
 
@@ -87,19 +87,15 @@ def _cut_file(
     """
     b3, sha256 = blake3(), hashlib.sha256()
     numbers = array("I")
-    new: dict[int, AtHand] = {}
+    new = array("I")
     digests = bytearray()
     path = Path(staged.path)
     with path.open("rb", buffering=0) as source:
         for run in _runs(source, staged, inventory, known, digests):
             b3.update(run.data)
             sha256.update(run.data)
-            offset = run.offset
-            for i in run.chunks:
-                if inventory.expect(i):
-                    new[i] = AtHand(path, offset, inventory.raw_sizes[i])
-                offset += inventory.raw_sizes[i]
             bases.offer(run.chunks, path, run.offset)
+            new.extend(i for i in run.chunks if inventory.expect(i))
             numbers.extend(run.chunks)
             observer.advance(len(run.data))
     file = ChunkedFile(staged.name, staged.kind, staged.size, b3.digest(), sha256.hexdigest(), numbers)

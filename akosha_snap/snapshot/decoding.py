@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from akosha_snap.errors import DamageError
 from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.fetch import Span, fetch
 from akosha_snap.snapshot.system import System
 
 __all__ = ["decode_frames", "pack_ids", "with_bases"]
+
+_DECODERS = os.cpu_count() or 1
+_AHEAD = 16
+"""Chunks decoded before they are wanted: at most 4 MiB, enough to keep every core at work."""
 
 
 def pack_ids(chunk_list: ChunkList, own_pack: bytes) -> list[bytes]:
@@ -42,11 +48,26 @@ def decode_frames(
 
     `chunk_of` returns a chunk that was yielded before: the caller keeps them wherever
     it likes, so that this needs no memory for bases. It may raise DamageError.
+
+    Frames without bases, most of the bytes of any snapshot, are decoded on every core ahead of time.
     """
     spans = (Span(packs[chunk_list.pack[i]], chunk_list.offsets[i], chunk_list.stored_sizes[i]) for i in frames)
-    for i, stored in zip(frames, fetch(system, spans), strict=True):
-        key = pack_key(system.id, packs[chunk_list.pack[i]])
-        yield i, stored if isinstance(stored, DamageError) else _decode(chunk_list, i, stored, key, chunk_of)
+
+    def decode(fetched: tuple[int, memoryview | DamageError]) -> bytes | DamageError | None:
+        i, stored = fetched
+        if isinstance(stored, DamageError):
+            return stored
+        return None if chunk_list.bases[i] else _decode(chunk_list, i, stored, key_of(i), chunk_of)
+
+    def key_of(i: int) -> str:
+        return pack_key(system.id, packs[chunk_list.pack[i]])
+
+    fetched = zip(frames, fetch(system, spans), strict=True)
+    for (i, stored), chunk in ahead(decode, fetched, threads=_DECODERS, limit=_AHEAD):
+        if chunk is None and not isinstance(stored, DamageError):
+            chunk = _decode(chunk_list, i, stored, key_of(i), chunk_of)
+        if chunk is not None:
+            yield i, chunk
 
 
 def _decode(

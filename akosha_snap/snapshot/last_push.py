@@ -89,7 +89,7 @@ class WarmState:
             return None
         return SimilarityTable.load(data, names, chunks)
 
-    def save(self, last: LastPush, table: bytes | None, copies: Mapping[str, Path] | None) -> None:
+    def save(self, last: LastPush, table: memoryview | None, copies: Mapping[str, Path] | None) -> None:
         """Remember a push. `copies` are taken over as the mirror, with None there is none; raises OSError.
 
         A `table` of None is the one that is there already. What was remembered before is
@@ -137,7 +137,7 @@ def _read(path: Path | None) -> bytes:
         return b""
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | memoryview) -> None:
     with temporary_file(path.parent) as (unfinished, file):
         file.write(data)
         file.close()

@@ -23,7 +23,7 @@ class Snapshot(NamedTuple):
     manifest: bytes
     manifest_size: int
     chunk_list: bytes
-    table: bytes | None
+    table: memoryview | None
 
 
 def remember(

@@ -52,10 +52,9 @@ def store_files(
     All files were cut before the first chunk is compressed, so every chunk the store has can
     serve as base, wherever it lies.
     """
-    new = [item for file in cut for item in file.new.items()]
-    if new:
+    if any(file.new for file in cut):
         bases.learn(load_table)
-    choices = (bases.choose(i, where) for i, where in new)
+    choices = (bases.choose(i) for file in cut for i in file.new)
     for choice, (chosen, frame) in ahead(compress, choices, threads=_COMPRESSORS, limit=_AHEAD):
         packer.add(choice.number, chosen, frame)
     return StoredFiles(
