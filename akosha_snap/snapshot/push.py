@@ -85,6 +85,7 @@ def _run(
     with ThreadPoolExecutor(1) as counting:  # DuckDB reads the copies while we do, and before anything is uploaded
         counted = counting.submit(count, plan.staged, parent.manifest.snapshot.counts if parent.manifest else None)
         cut = cut_files(plan.staged, plan.last, parent, workspace.warm.mirror, bases, observer)
+        parent.inventory.close()
         sources, counts, doubts = counted.result()
     files = [PushedFile(one.file.name, one.file.size, len(one.file.chunks), len(one.new)) for one in cut]
     result = _describe(system, plan, files, counts, parent.warnings + doubts)
