@@ -59,7 +59,7 @@ def run_worker(
         stack.callback(lambda: asyncio.run(hot_store.close()))
         storage = SnapshotStorage(
             store,
-            ledger=options.ledger,
+            ledger=None if _is_in_memory(hot_store) else options.ledger,
             replay=options.replay or is_new,
             embedding=options.embedding,
             confirm=_confirmation(hot_store, report),
@@ -124,7 +124,12 @@ async def _open_hot_store(where: str | None) -> Any:
 
 def _is_new(where: str | None) -> bool:
     """Whether the hot store is empty for sure, so that what was handed over to an earlier one does not count."""
-    return where == IN_MEMORY or (where is not None and not Path(where).exists())
+    return where not in {None, IN_MEMORY} and not Path(str(where)).exists()
+
+
+def _is_in_memory(hot_store: Any) -> bool:
+    """Whether it ends with this process, as the one Akosha is set to may, so that nothing is worth remembering."""
+    return str(getattr(hot_store, "db_path", "")) == ":memory:"
 
 
 def _confirmation(hot_store: Any, report: Callable[[str], None]) -> Any:

@@ -220,6 +220,14 @@ def test_the_runner_is_stopped_and_goes_on(number: signal.Signals, live: Path, t
         assert stored(tmp_path) == 67 + 25
 
 
+@pytest.mark.parametrize("hot_store", ["memory", "akosha"])
+def test_a_hot_store_in_memory_gets_everything_each_time(hot_store: str, live: Path, tmp_path: Path) -> None:
+    push(str(tmp_path / "store"), live)
+    for _ in range(2):
+        with runner(tmp_path, "--once", "--hot-store", hot_store) as process:
+            assert "67 records are in the hot store" in ended(process)
+
+
 def test_the_runner_says_what_is_wrong(live: Path, tmp_path: Path) -> None:
     with runner(tmp_path, "--once") as process:
         said = ended(process)

@@ -29,7 +29,11 @@ def test_without_akosha_it_says_so(tmp_path: Path, hot_store: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--poll", "0"], "0 is not in the range"), (["--embedding", "x"], "'x' is not"), (["--store", "ftp://y"], "ftp:")],
+    [
+        (["--poll", "0"], "0 is not in the range"),
+        (["--embedding", "x"], "'x' is not"),
+        (["--store", "ftp://y"], "ftp:"),
+    ],
 )
 def test_wrong_options(tmp_path: Path, arguments: list[str], said: str) -> None:
     ran = run(tmp_path, *arguments)
