@@ -29,7 +29,8 @@ class Outcome(NamedTuple):
 
 def store_batch(client: McpClient, batch: Sequence[Piece]) -> Outcome:
     """Send one batch. Raises RequestTooLarge, and whatever McpClient raises."""
-    answer = client.call_tool(TOOL, _BEFORE + b",".join(piece.data for piece in batch) + _AFTER)
+    pieces = [each for piece in batch for each in (b",", piece.data)]
+    answer = client.call_tool(TOOL, _BEFORE, *pieces[1:], _AFTER)
     ids = [piece.memory_id for piece in batch]
     errors = _errors(answer)
     if not errors and answer.get("failed"):  # refused as a whole

@@ -43,6 +43,12 @@ class Offers:
         """The store seen from one system."""
         return self._systems.setdefault(system_id, System(self._bare, system_id))
 
+    def abort(self) -> None:
+        """No request is repeated any more."""
+        self._listing.abort()
+        for system in list(self._systems.values()):
+            system.store.abort()
+
     def find(self) -> dict[str, tuple[str, Manifest]]:
         """For each system with something new: its upload id and manifest. One listing, and one GET for each."""
         uploads: defaultdict[str, list[str]] = defaultdict(list)

@@ -19,7 +19,7 @@ from akosha_snap.errors import AkoshaError, CapabilityError, ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.frames import content_hash
 from akosha_snap.manifest.ids import check_system_id
-from akosha_snap.source import KINDS, Kind, count_records, read_records
+from akosha_snap.source import KINDS, Kind, count_in_child, read_records
 
 __all__ = ["send_records"]
 
@@ -136,6 +136,6 @@ def _counts(databases: Sequence[Path], kinds: list[Kind]) -> dict[str, int]:
     """How many records of these kinds there are, of those that there are."""
     if not kinds:
         return {}
-    counted = [count_records(path) for path in databases]
+    counted = count_in_child(databases)  # DuckDB would take more memory for it than all the sending does
     totals = {kind: sum(getattr(counts, _COUNTED.get(kind, f"{kind}s")) for counts in counted) for kind in kinds}
     return {kind: total for kind, total in totals.items() if total}

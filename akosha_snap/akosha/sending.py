@@ -22,7 +22,7 @@ from akosha_snap.source import Record
 
 __all__ = ["Sending", "ServerForgot"]
 
-_GROUP = 500
+_GROUP = 200
 """Records looked up in the ledger together."""
 
 _PROBE = "probe"

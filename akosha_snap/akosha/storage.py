@@ -14,7 +14,7 @@ from akosha_snap.akosha.handover import NOTHING, Handover
 from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.akosha.memories import EmbeddingPolicy
 from akosha_snap.akosha.offers import Offers, Upload
-from akosha_snap.errors import ConfigError, DamageError, NewerFormatError, ObjectNotFound, SourceError
+from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, NewerFormatError, ObjectNotFound, SourceError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
@@ -95,14 +95,16 @@ class SnapshotStorage:
         self._handovers: dict[Upload, Handover] = {}
         self._tries: dict[Upload, int] = {}
         self._handed_over = 0  # bytes, in this poll
+        self._polls = 0
+        self.idle_polls = 0
+        """Polls, up to the last complete one, in which the worker took nothing."""
+        self.failure: AkoshaSnapError | None = None
+        """Why the last poll found nothing, where that is the store's fault: the worker only logs it."""
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """What lies directly under a prefix; prefixes end in a slash. `systems/` starts a new poll."""
         if prefix == SYSTEMS_PREFIX:
-            await self._acknowledge()
-            self._offered = await asyncio.to_thread(self._offers.find)
-            self._drop_superseded()
-            for system_id in self._offered:
+            for system_id in await self._start_poll():
                 yield system_marker(system_id)
             return
         if self._offered is None:
@@ -113,6 +115,10 @@ class SnapshotStorage:
             elif prefix == upload_marker(system_id, upload_id):
                 for name in ("manifest.json", "memories.json", *manifest.files):
                     yield f"{prefix}{name}"
+
+    async def check(self) -> None:
+        """Raise what is wrong with the store, which the worker would only log."""
+        await asyncio.to_thread(self._offers.find)
 
     async def download(self, key: str) -> bytes | None:
         """An object, or None: a manifest, a file of the snapshot by its pointer, or its memories.json."""
@@ -125,6 +131,10 @@ class SnapshotStorage:
         """The same as `download`, by the name the worker uses for memories.json."""
         return await self.download(key)
 
+    def abort(self) -> None:
+        """Requests to the store that wait to be repeated end now, from any thread. Nothing can be read after that."""
+        self._offers.abort()
+
     def close(self) -> None:
         """Let go of the ledger and of restored files. What was not acknowledged will come again."""
         with self._lock:
@@ -134,20 +144,37 @@ class SnapshotStorage:
             self._ledger.close()
 
     async def settle(self) -> None:
-        """Acknowledge what was handed over, without a new poll: only when the worker is known to be done with it."""
-        await self._acknowledge()
+        """Acknowledge what was handed over, as the last thing before `close`.
 
-    async def _acknowledge(self) -> None:
-        """The worker is done with all the parts it took: it is polling again."""
+        With `confirm` at any time; without, only when the worker is known to be done with what it took.
+        """
+        await self._acknowledge(last=True)
+
+    async def _start_poll(self) -> Iterable[str]:
+        """The worker is done with all the parts it took: it is polling again. Returns the systems to offer."""
+        if self._polls:
+            self.idle_polls = 0 if self._handed_over else self.idle_polls + 1
+        self._polls += 1
+        await self._acknowledge()
+        self._handed_over = 0
+        self._offered, self.failure = {}, None
+        try:
+            self._offered = await asyncio.to_thread(self._offers.find)
+        except AkoshaSnapError as error:
+            self.failure = error
+            raise
+        self._drop_superseded()
+        return list(self._offered)
+
+    async def _acknowledge(self, *, last: bool = False) -> None:
         for upload, handover in list(self._handovers.items()):
             arrived = await self._confirm(handover.ids) if self._confirm and handover.ids else None
-            await asyncio.to_thread(self._finish_part, upload, handover, arrived)
-        self._handed_over = 0
+            await asyncio.to_thread(self._finish_part, upload, handover, arrived, last=last)
 
-    def _finish_part(self, upload: Upload, handover: Handover, arrived: Collection[str] | None) -> None:
+    def _finish_part(self, upload: Upload, handover: Handover, arrived: Collection[str] | None, *, last: bool) -> None:
         with self._lock:
             handover.acknowledge(arrived)
-            if not handover.exhausted:
+            if not handover.exhausted or (last and handover.lost):
                 return
             del self._handovers[upload]
             tries = self._tries[upload] = self._tries.get(upload, 0) + 1

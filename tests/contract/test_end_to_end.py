@@ -39,6 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # nothing is downloaded
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     (tmp_path / "project").mkdir()
+    (tmp_path / "akosha").mkdir()
     return tmp_path
 
 

@@ -274,7 +274,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """12,000 records of 29 MB here; 200,000 of 489 MB take no more: see docs/benchmarks.md."""
+    """12,000 records of 29 MB here; 200,000 of 489 MB take no more: see docs/design-notes.md."""
     path = database(
         tmp_path / "a.duckdb",
         "CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR, embedding FLOAT[384])",
