@@ -31,7 +31,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python="3.13")
 def contract(session: nox.Session) -> None:
-    """Our manifest against the real, unmodified akosha package (its last release for Python 3.13)."""
+    """The real akosha and session-buddy (their last releases for Python 3.13): manifests, worker, server, end hook."""
     session.install("--quiet", "--editable", ".", *_group("contract"))
     session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
 

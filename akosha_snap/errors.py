@@ -7,6 +7,7 @@ The exit codes are a published contract: see docs/exit-codes.md.
 from __future__ import annotations
 
 __all__ = [
+    "AkoshaError",
     "AkoshaSnapError",
     "BusyError",
     "CapabilityError",
@@ -18,10 +19,13 @@ __all__ = [
     "NothingThereError",
     "ObjectExists",
     "ObjectNotFound",
+    "PartialError",
     "SourceError",
+    "StaleError",
     "StoreError",
     "StoreNotCreated",
     "StoreNotFound",
+    "TransientAkoshaError",
     "TransientStoreError",
 ]
 
@@ -67,6 +71,16 @@ class NothingThereError(AkoshaSnapError):
     """What was asked for does not exist: no snapshot, no store, nothing to push."""
 
     exit_code = 10
+
+
+class PartialError(AkoshaSnapError):
+    """A part of the job was done, and a part was not."""
+
+    exit_code = 3
+
+
+class StaleError(AkoshaSnapError):
+    """It worked, but longer ago than was asked for."""
 
 
 class BusyError(AkoshaSnapError):
@@ -128,3 +142,18 @@ class CapabilityError(StoreError):
     """The store lacks something this job needs (conditional create, for one)."""
 
     exit_code = 13
+
+
+class AkoshaError(AkoshaSnapError):
+    """An Akosha server answered with an error, or with what is no answer."""
+
+
+class TransientAkoshaError(AkoshaError):
+    """The Akosha server could not be reached, or could not answer now. Worth a retry.
+
+    `retry_after` is the server's own wish, in seconds, where it gave one.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after

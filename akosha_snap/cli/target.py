@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from akosha_snap.config import Settings
-from akosha_snap.errors import ConfigError
 
 if TYPE_CHECKING:
     from akosha_snap.stores import Store
 
-__all__ = ["Target", "open_target"]
+__all__ = ["Target", "label_of", "open_target"]
 
 
 class Target(NamedTuple):
@@ -23,12 +22,12 @@ class Target(NamedTuple):
 
 def open_target(settings: Settings) -> Target:
     """Open the store the settings name; nothing is read or sent yet. Raises ConfigError."""
-    from akosha_snap.stores import open_store
+    from akosha_snap.sync.cloud import open_configured_store
 
-    url, origin = settings.need_store()
-    try:
-        store = open_store(url, endpoint=settings.endpoint, region=settings.region)
-    except ConfigError as error:
-        raise ConfigError(f"{error.message} ({origin})", hint=error.hint) from None
+    return Target(open_configured_store(settings), settings.system_id, label_of(settings))
+
+
+def label_of(settings: Settings) -> str:
+    """Which system, and where an id that nobody gave came from."""
     derived = ", from the hostname" if settings.system_id_origin == "hostname" else ""
-    return Target(store, settings.system_id, f"system {settings.system_id}{derived}")
+    return f"system {settings.system_id}{derived}"

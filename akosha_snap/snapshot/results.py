@@ -45,7 +45,7 @@ class PushResult(msgspec.Struct, frozen=True, kw_only=True):
     what would have been. `is_first`: the store had no snapshot of this system before.
     """
 
-    method: Literal["cloud", "http"] = "cloud"
+    method: Literal["cloud", "http", "none"] = "cloud"
     success: bool = True
     upload_id: str | None = None
     unchanged: bool = False

@@ -6,7 +6,9 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 from __future__ import annotations
 
 from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
+from akosha_snap.source.catalogue import KINDS, Kind
 from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
+from akosha_snap.source.reading import Record, read_records
 from akosha_snap.source.records import count_records
 from akosha_snap.source.seen import Seen, space_needed
 from akosha_snap.source.spawn import count_in_child, stage_in_child
@@ -14,7 +16,10 @@ from akosha_snap.source.staging import stage
 
 __all__ = [
     "CHECKPOINT_SUFFIXES",
+    "KINDS",
     "WAL_SUFFIX",
+    "Kind",
+    "Record",
     "RecordCounts",
     "Seen",
     "StagedFile",
@@ -22,6 +27,7 @@ __all__ = [
     "UnsupportedStorage",
     "count_in_child",
     "count_records",
+    "read_records",
     "space_needed",
     "stage",
     "stage_in_child",

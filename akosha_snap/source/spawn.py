@@ -25,7 +25,7 @@ from akosha_snap.source.seen import Seen
 from akosha_snap.source.staging import DEADLINE
 from akosha_snap.source.wire import Failure, Reply, Request
 
-__all__ = ["count_in_child", "stage_in_child"]
+__all__ = ["child_environment", "count_in_child", "stage_in_child"]
 
 _MARGIN = 15.0
 """Seconds on top of the deadline for the child to start, and to end the try it is at."""
@@ -87,7 +87,7 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=child_environment(),
         )
     except OSError as error:
         raise SourceError(
@@ -126,7 +126,7 @@ def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name
         raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Our own environment, with the path this process finds its modules by.
 
     The child must find the same akosha_snap, and the same libraries, however they came to be

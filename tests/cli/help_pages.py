@@ -48,7 +48,7 @@ def _section(name: str, command: click.Command) -> str:
 
 def _form(option: click.Option) -> str:
     value = f" {option.metavar}" if option.metavar else ""
-    return f"{'/'.join(option.opts)}{value}".replace("|", "\\|")
+    return f"{'/'.join([*option.opts, *option.secondary_opts])}{value}".replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -34,15 +34,19 @@ MAY_IMPORT = {
     "api": SNAPSHOT,
     "demo": SNAPSHOT | {"api", "demo"},
     "akosha": SNAPSHOT | {"api", "akosha"},
-    "sync": SNAPSHOT | {"api", "akosha", "sync"},
+    "sync": SNAPSHOT | {"api", "akosha", "config", "sync"},
     "config": MANIFEST | {"stores", "config"},  # the hostname made a system id
     "integrations": EVERYTHING - {"cli"},
     "cli": EVERYTHING,
     "__init__": {"api", "stores"},
     "__main__": {"cli"},
+    "akosha/__main__": MANIFEST | {"akosha", "cli", "config"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """What each part of the package may import of the others, besides the leaves."""
+
+COMMANDS = {"akosha/__main__.py"}
+"""Command lines beside the one in cli/: they parse, call and render, and may read the settings as it does."""
 
 PURE = {"chunking", "frames", "manifest"}
 IO_MODULES = {"os", "io", "pathlib", "socket", "boto3", "botocore", "duckdb", "subprocess", "shutil", "tempfile"}
@@ -67,7 +71,9 @@ class Module(NamedTuple):
 
     @property
     def part(self) -> str:
-        """`chunking` for chunking/grid.py, `errors` for errors.py."""
+        """`chunking` for chunking/grid.py, `errors` for errors.py; a package's command is a part of its own."""
+        if self.path in COMMANDS:
+            return self.path.removesuffix(".py")
         return self.path.split("/")[0].removesuffix(".py")
 
     @property

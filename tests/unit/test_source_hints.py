@@ -14,7 +14,7 @@ from test_source_header import seal
 import akosha_snap
 from akosha_snap import errors
 from akosha_snap.errors import AkoshaSnapError
-from akosha_snap.source import count_records, records, spawn, stage, stage_in_child
+from akosha_snap.source import count_records, engine, spawn, stage, stage_in_child
 from akosha_snap.source.files import check_name, open_regular, read_piece
 from akosha_snap.source.header import BLOCKS_START, parse_headers
 
@@ -78,7 +78,7 @@ def test_a_header_of_something_else() -> None:
 
 def test_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "check that you may write" in hint_of(count_records, tmp_path / "nowhere" / "memory.duckdb")
-    monkeypatch.setattr(records, "_MEMORY", "nonsense")
+    monkeypatch.setattr(engine, "MEMORY", "nonsense")
     assert "pip install -U duckdb" in hint_of(count_records, tmp_path / "memory.duckdb")
 
 

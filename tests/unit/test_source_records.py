@@ -15,7 +15,7 @@ import pytest
 from test_source_header import NATIVE, READABLE, seal
 
 from akosha_snap.errors import DamageError, SourceError
-from akosha_snap.source import RecordCounts, UnsupportedStorage, count_records, records
+from akosha_snap.source import RecordCounts, UnsupportedStorage, count_records, engine, records
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "duckdb"
 
@@ -52,7 +52,7 @@ def test_names_that_mean_something_to_duckdb(tmp_path: Path, name: str) -> None:
     assert count_records(tmp_path / name).conversations == 300
 
 
-def test_older_names_count_only_without_the_newer(tmp_path: Path) -> None:
+def test_older_tables_count_beside_the_newer(tmp_path: Path) -> None:
     path = tmp_path / "old.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE conversations AS SELECT range FROM range(7)")
@@ -60,7 +60,7 @@ def test_older_names_count_only_without_the_newer(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE reflections_v2 AS SELECT range FROM range(2)")
         connection.execute("CREATE SCHEMA s; CREATE TABLE s.kg_entities AS SELECT 1 AS one")
         connection.execute("CREATE VIEW kg_relationships AS SELECT 1 AS one")
-    assert count_records(path) == RecordCounts(7, 2, 0, 0)
+    assert count_records(path) == RecordCounts(7, 5, 0, 0)
 
 
 def test_a_wal_larger_than_the_memory_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_wal_larger_than_the_memory_allowed(tmp_path: Path, monkeypatch: pytes
     )
     subprocess.run([sys.executable, "-c", source, str(path)], check=True)
     assert path.with_name("wide.duckdb.wal").stat().st_size > 35_000_000
-    monkeypatch.setattr(records, "_MEMORY", "8MB")
+    monkeypatch.setattr(engine, "MEMORY", "8MB")
     assert count_records(path).conversations == 60_000
     assert sorted(file.name for file in tmp_path.iterdir()) == ["wide.duckdb", "wide.duckdb.wal"]
 
@@ -133,7 +133,7 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Excepti
 
 
 def test_a_duckdb_that_does_not_start_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_MEMORY", "nonsense")
+    monkeypatch.setattr(engine, "MEMORY", "nonsense")
     with pytest.raises(SourceError, match="does not start"):
         count_records(tmp_path / "memory.duckdb")
 
@@ -141,3 +141,37 @@ def test_a_duckdb_that_does_not_start_is_not_damage(tmp_path: Path, monkeypatch:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no folder"):
         count_records(tmp_path / "nowhere" / "memory.duckdb")
+
+
+def test_a_log_whose_replay_must_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As DuckDB 1.5 with some logs: what is read then is a copy that may be written to."""
+    monkeypatch.setattr(engine, "_REPLAY_WRITES", "Cannot open file")
+    path, _ = memory_db.build(tmp_path, conversations=8)
+    memory_db.live_session(tmp_path, seed=1, checkpoint=False)
+    attached = []
+
+    class Refusing:
+        """A connection that opens nothing to be read alone."""
+
+        def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+            self.connection = connection
+
+        def __enter__(self) -> Refusing:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.connection.close()
+
+        def execute(self, statement: str, *values: object) -> duckdb.DuckDBPyConnection:
+            if "READ_ONLY" in statement:
+                raise duckdb.IOException("IO Error: Failure while replaying WAL file: Cannot open file")
+            attached.extend([statement] if statement.startswith("ATTACH") else [])
+            return self.connection.execute(statement, *values)
+
+    original = engine._engine
+    monkeypatch.setattr(engine, "_engine", lambda *args: Refusing(original(*args)))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert count_records(path).conversations == 28
+    assert len(attached) == 1
+    assert str(path) not in attached[0]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

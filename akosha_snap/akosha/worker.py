@@ -1,0 +1,177 @@
+"""Running the installed Akosha's own ingestion worker on a store's snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from akosha_snap.akosha.memories import EmbeddingPolicy
+from akosha_snap.akosha.storage import SnapshotStorage
+from akosha_snap.errors import AkoshaSnapError, BusyError, ConfigError
+from akosha_snap.stores import Store
+
+__all__ = ["IN_MEMORY", "WorkerOptions", "run_worker"]
+
+IN_MEMORY = "memory"
+"""Instead of a hot store's path: one that is gone with the process, for a trial."""
+
+_CONCURRENT = 4
+"""Uploads the worker takes at a time; it handles their records one after another anyway."""
+
+_LOOK = 0.1
+"""Seconds between two looks whether it is time to end."""
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker runs.
+
+    `hot_store` is the DuckDB file it fills, IN_MEMORY, or None for the one Akosha is set to.
+    `ledger` is where it is remembered what was handed over to it (None: nowhere).
+    `poll_seconds` pass between two polls; `once` ends when nothing is new any more. See
+    SnapshotStorage for the others.
+    """
+
+    hot_store: str | None
+    ledger: Path | None = None
+    poll_seconds: int = 30
+    once: bool = False
+    replay: bool = False
+    embedding: EmbeddingPolicy = "zero"
+
+
+def run_worker(
+    store: Store, options: WorkerOptions, report: Callable[[str], None], stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Ingest snapshots from `store` until `stopping`, which is asked ten times a second.
+
+    Raises ConfigError where Akosha is not installed, BusyError where another process has the
+    hot store open, and what is wrong with the store at the start (with `once` at any time).
+    """
+    _need_akosha()
+    is_new = _is_new(options.hot_store)
+    hot_store = asyncio.run(_open_hot_store(options.hot_store))
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: asyncio.run(hot_store.close()))
+        storage = SnapshotStorage(
+            store,
+            ledger=None if _is_in_memory(hot_store) else options.ledger,
+            replay=options.replay or is_new,
+            embedding=options.embedding,
+            confirm=_confirmation(hot_store, report),
+            report=report,
+        )
+        stack.callback(storage.close)
+        asyncio.run(_run(storage, _Breathing(hot_store), options, stopping))
+        if hasattr(hot_store, "conn"):  # then it can be told what has arrived, wherever the worker was stopped
+            asyncio.run(storage.settle())
+
+
+class _Breathing:
+    """A hot store that lets the event loop run before each record.
+
+    The worker awaits nothing that waits: it would keep the loop to itself for all of a part, half a minute.
+    (An exception that a signal handler raises is no way out: DuckDB swallowed it in 3 of 7 tries.)
+    """
+
+    def __init__(self, hot_store: Any) -> None:
+        self._hot_store = hot_store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hot_store, name)
+
+    async def insert(self, record: Any) -> None:
+        """As the hot store does."""
+        await asyncio.sleep(0)
+        await self._hot_store.insert(record)
+
+
+def _need_akosha() -> None:
+    try:
+        import akosha.ingestion.worker  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"Akosha cannot be imported here: {error}",
+            hint="install it beside akosha-snap: pip install akosha (on Python 3.13: 'akosha<0.12')",
+        ) from None
+
+
+async def _open_hot_store(where: str | None) -> Any:
+    from akosha.storage import HotStore, create_hot_store
+
+    if where is None:
+        hot_store = create_hot_store()
+    elif where == IN_MEMORY:
+        hot_store = HotStore(database_path=":memory:")
+    else:
+        Path(where).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hot_store = HotStore(database_path=where)
+    try:
+        await hot_store.initialize()
+    except Exception as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        kind = BusyError if "lock" in said.lower() else AkoshaSnapError
+        raise kind(
+            f"Akosha's hot store {where or ''} cannot be opened: {said}",
+            hint="one process alone can have it open: end the other, or choose another file",
+        ) from None
+    return hot_store
+
+
+def _is_new(where: str | None) -> bool:
+    """Whether the hot store is empty for sure, so that what was handed over to an earlier one does not count."""
+    return where not in {None, IN_MEMORY} and not Path(str(where)).exists()
+
+
+def _is_in_memory(hot_store: Any) -> bool:
+    """Whether it ends with this process, as the one Akosha is set to may, so that nothing is worth remembering."""
+    return str(getattr(hot_store, "db_path", "")) == ":memory:"
+
+
+def _confirmation(hot_store: Any, report: Callable[[str], None]) -> Any:
+    """Asks the hot store which records it has; None where it is not DuckDB and cannot be asked like that."""
+    if not hasattr(hot_store, "conn"):
+        return None
+
+    async def confirm(ids: Sequence[str]) -> Collection[str]:
+        query = "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))"
+        arrived = {row[0] for row in hot_store.conn.execute(query, [list(ids)]).fetchall()}
+        report(f"{len(arrived):,} records are in the hot store")
+        return arrived
+
+    return confirm
+
+
+async def _run(storage: SnapshotStorage, hot_store: Any, options: WorkerOptions, stopping: Callable[[], bool]) -> None:
+    from akosha.ingestion.worker import IngestionWorker
+
+    await storage.check()
+    worker = IngestionWorker(
+        storage,
+        hot_store,
+        poll_interval_seconds=0 if options.once else options.poll_seconds,
+        max_concurrent_ingests=_CONCURRENT,
+    )
+    async with _task(worker.run()) as running:
+        while not (running.done() or stopping() or (options.once and storage.idle_polls)):
+            if options.once and storage.failure:
+                raise storage.failure
+            await asyncio.wait([running], timeout=_LOOK)
+        worker.stop()
+        storage.abort()
+
+
+@contextlib.asynccontextmanager
+async def _task(coroutine: Any) -> AsyncIterator[asyncio.Task[Any]]:
+    """Runs beside the block and is cancelled with it."""
+    running = asyncio.create_task(coroutine)
+    try:
+        yield running
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running

@@ -1,0 +1,60 @@
+"""Which of Session-Buddy's tables a database has, and their columns: these differ by version, so they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from akosha_snap.source.engine import ALIAS
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["KINDS", "Kind", "columns_of", "only_in", "tables_in", "tables_of"]
+
+Kind = Literal["conversation", "reflection", "entity", "relationship"]
+"""What a memory holds."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_NAMES: dict[Kind, tuple[str, ...]] = {
+    "conversation": ("conversations_v2", "conversations"),
+    "reflection": ("reflections_v2", "reflections"),
+    "entity": ("kg_entities",),
+    "relationship": ("kg_relationships",),
+}
+"""Session-Buddy's tables, the newest name first. A database may have both and both be in use: 0.23 keeps what it
+stores in between in the one, and what it stores at the end of a session in the other."""
+
+
+def tables_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The names, in lower case, of the tables in the main schema of the attached copy."""
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'", [ALIAS]
+    ).fetchall()
+    return {str(row[0]).lower() for row in rows}
+
+
+def tables_of(kind: Kind, tables: set[str]) -> list[str]:
+    """The tables that hold records of this kind, the newest first: a record in two of them is the first one's."""
+    return [name for name in _NAMES[kind] if name in tables]
+
+
+def only_in(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str]) -> str:
+    """SQL for the rows of `table` whose id is in none of the `newer` tables (a migration copies them)."""
+    name = f"{ALIAS}.main.{table}"
+    if "id" in columns_of(connection, table):
+        for other in newer:
+            if "id" in columns_of(connection, other):
+                same = f"CAST({other}.id AS VARCHAR) = CAST({table}.id AS VARCHAR)"
+                name += f" ANTI JOIN {ALIAS}.main.{other} ON {same}"
+    return name
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """The columns of a table: name, in lower case, and type as DuckDB spells it."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns()"
+        " WHERE database_name = ? AND schema_name = 'main' AND lower(table_name) = ? ORDER BY column_index",
+        [ALIAS, table],
+    ).fetchall()
+    return {str(name).lower(): str(data_type).upper() for name, data_type in rows}

@@ -1,0 +1,71 @@
+"""Is a way open? Quick answers, for those who want to know before they try; they never raise.
+
+A sync itself does not ask about the store: it tries, with the deadlines and retries of a push, because
+a slow line may well take longer than this to say its first word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from akosha_snap.config import Settings
+from akosha_snap.errors import AkoshaSnapError, ObjectNotFound, StoreNotCreated
+from akosha_snap.manifest.keys import format_key
+
+__all__ = ["TIMEOUT", "cloud_available", "http_available"]
+
+TIMEOUT = 1.0
+"""Seconds, for either question."""
+
+
+def cloud_available(settings: Settings) -> bool:
+    """Whether a store is configured and answers these credentials within a second."""
+    if settings.store is None:
+        return False
+    with contextlib.suppress(ImportError):
+        import boto3.session  # noqa: F401  # half a second when cold, and no word yet to the network
+    return _within(TIMEOUT, lambda: _store_answers(settings))
+
+
+def http_available(settings: Settings) -> bool:
+    """Whether something answers at Akosha's URL within a second."""
+    with contextlib.suppress(ImportError):
+        import httpx  # noqa: F401  # as above
+    return _within(TIMEOUT, lambda: _akosha_answers(settings))
+
+
+def _store_answers(settings: Settings) -> bool:
+    from akosha_snap.sync.cloud import open_configured_store
+
+    try:
+        open_configured_store(settings).head(format_key(settings.system_id))
+    except (ObjectNotFound, StoreNotCreated):
+        return True  # the first push creates both
+    except AkoshaSnapError:
+        return False
+    return True
+
+
+def _akosha_answers(settings: Settings) -> bool:
+    from akosha_snap.akosha import is_up
+
+    token = settings.api_token.reveal() if settings.api_token else None
+    return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
+
+
+def _within(seconds: float, question: Callable[[], bool]) -> bool:
+    """The answer, False where it raises or takes longer; a thread that still waits then ends by itself."""
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            answers.append(question())
+        except Exception:
+            answers.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True, name="akosha-snap availability")
+    thread.start()
+    thread.join(seconds)
+    return bool(answers and answers[0])

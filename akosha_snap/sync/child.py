@@ -1,0 +1,35 @@
+"""The process itself: `python -m akosha_snap.sync.child`, a request on stdin, a reply on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+
+import msgspec
+
+from akosha_snap.sync.serve import serve
+from akosha_snap.sync.wire import Request
+
+__all__ = ["main"]
+
+_LIMIT = 3600.0
+"""Seconds. Every wait in a sync has a deadline of its own; this one is for what nobody thought of."""
+
+
+def main() -> int:
+    """Serve the one request. Returns the exit code: 1 where the sync failed, which the reply and the log say too."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    timer = threading.Timer(_LIMIT, os._exit, [1])  # `akosha-snap status` then says that it never ended
+    timer.daemon = True
+    timer.start()
+    reply = serve(request)
+    with contextlib.suppress(OSError):  # whoever asked may be gone: that is what the log is for
+        sys.stdout.buffer.write(msgspec.json.encode(reply))
+        sys.stdout.buffer.flush()
+    return 1 if reply.failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

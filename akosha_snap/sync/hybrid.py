@@ -1,0 +1,58 @@
+"""The class that Session-Buddy's plan promised: the store first, Akosha by HTTP where that fails."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import msgspec
+
+from akosha_snap.config import Given, Method
+from akosha_snap.sync.host_settings import host_settings
+from akosha_snap.sync.process import answer
+from akosha_snap.sync.results import raised
+from akosha_snap.sync.wire import Request
+
+__all__ = ["HybridAkoshaSync"]
+
+
+class HybridAkoshaSync:
+    """Syncs the memories by the way that works; see `akosha_snap.sync.matrix` for which that is.
+
+    `settings` may be Session-Buddy's settings object. `given` are settings that come before all
+    others, by the names of the configuration file: `store`, `system_id`, `data_dir`, `akosha_url`...
+    """
+
+    def __init__(self, settings: object = None, **given: Unpack[Given]) -> None:
+        self._host = host_settings(settings)
+        self._given = given
+
+    async def sync_memories(
+        self,
+        force_method: Method = "auto",
+        upload_reflections: bool = True,
+        upload_knowledge_graph: bool = True,
+        *,
+        triggered_by: str = "manual",
+    ) -> dict[str, Any]:
+        """Sync, in a child process, and return the fields of `SyncResult` as a dict.
+
+        `auto` leaves the method to the settings. Raises an AkoshaSnapError: ConfigError,
+        NothingThereError where there is nothing to sync or nothing to sync to, else the
+        error of the way taken (the store's where both failed).
+        """
+        flags = Given(**self._given)
+        if force_method != "auto":
+            flags["force_method"] = force_method
+        reply = await answer(
+            Request(
+                flags=flags,
+                host=self._host,
+                reflections=upload_reflections,
+                knowledge_graph=upload_knowledge_graph,
+                triggered_by=triggered_by,
+            )
+        )
+        if reply.failure:
+            raise raised(reply.failure)
+        built: dict[str, Any] = msgspec.to_builtins(reply.result)
+        return built

@@ -1,0 +1,130 @@
+"""What is remembered of syncs between processes: the last one, the last good one, and one under way.
+
+Kept in the state folder as `last-sync.json`, for `akosha-snap status`; deleting it forgets, no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from akosha_snap.atomic import publish, temporary_file
+from akosha_snap.errors import BusyError, SourceError
+from akosha_snap.sync.results import SyncFailure, SyncResult
+
+__all__ = ["SyncRecord", "SyncState", "is_under_way", "note", "note_start", "read_state", "state_path", "under_way"]
+
+_NAME = "last-sync.json"
+_LOCK = "sync.lock"
+
+_LOCK_TIMEOUT = 600.0
+"""Seconds to wait for another sync: two sessions may end at once, and a first push may take minutes."""
+
+
+class SyncRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One sync that ended, well (`failure` is None) or not; the times are UTC."""
+
+    started_at: dt.datetime
+    finished_at: dt.datetime
+    result: SyncResult
+    failure: SyncFailure | None = None
+
+
+class SyncState(msgspec.Struct, frozen=True, kw_only=True):
+    """`running_since` is when a sync started that has not said how it ended (it may have been killed)."""
+
+    last: SyncRecord | None = None
+    last_success: SyncRecord | None = None
+    running_since: dt.datetime | None = None
+
+
+def state_path(state_dir: Path) -> Path:
+    """The file itself."""
+    return state_dir / _NAME
+
+
+def read_state(state_dir: Path) -> SyncState:
+    """What is remembered; nothing where there is no file. Raises SourceError where it cannot be read."""
+    path = state_path(state_dir)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SyncState)
+    except FileNotFoundError:
+        return SyncState()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", hint="correct that, or remove it") from None
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise SourceError(
+            f"{path} is not what a sync wrote: {error}", hint="remove it; the next sync writes it anew"
+        ) from None
+
+
+def note_start(state_dir: Path, now: dt.datetime) -> None:
+    """Remember that a sync is under way."""
+    _write(state_dir, msgspec.structs.replace(_read_or_forget(state_dir), running_since=now))
+
+
+def note(state_dir: Path, record: SyncRecord, *, was_noted: bool = False) -> None:
+    """Remember how a sync ended; `was_noted` where its start was, by note_start. Raises OSError."""
+    known = _read_or_forget(state_dir)
+    good = record if record.failure is None else known.last_success
+    running = None if was_noted else known.running_since
+    _write(state_dir, SyncState(last=record, last_success=good, running_since=running))
+
+
+@contextlib.contextmanager
+def under_way(state_dir: Path) -> Iterator[None]:
+    """Hold the lock that says a sync is at work, and that keeps a second one waiting; it dies with the process."""
+    from filelock import FileLock, Timeout
+
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(state_dir / _LOCK, timeout=_LOCK_TIMEOUT, mode=0o600)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(f"another sync was at work for {_LOCK_TIMEOUT:.0f} s", hint="run it again later") from None
+    except OSError as error:
+        raise SourceError(
+            f"cannot use {error.filename or state_dir}: {error.strerror or error}",
+            hint="free some space there, or set AKOSHA_SNAP_STATE_DIR to another folder",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_under_way(state_dir: Path) -> bool:
+    """Whether some process holds that lock now."""
+    from filelock import FileLock, Timeout
+
+    path = state_dir / _LOCK
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _read_or_forget(state_dir: Path) -> SyncState:
+    """What is remembered; a file that cannot be read is written anew."""
+    try:
+        return read_state(state_dir)
+    except SourceError:
+        return SyncState()
+
+
+def _write(state_dir: Path, state: SyncState) -> None:
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with temporary_file(state_dir) as (path, file):
+        file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        publish(path, state_path(state_dir), overwrite=True)

@@ -1,0 +1,245 @@
+"""Snapshots into the real HotStore by the real, unmodified IngestionWorker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import memory_db
+import pytest
+
+from akosha_snap import api
+from akosha_snap.akosha import SnapshotStorage
+from akosha_snap.stores import open_store
+
+with warnings.catch_warnings():
+    # What akosha 0.11 depends on still uses pydantic's json_encoders
+    warnings.filterwarnings("ignore", "`json_encoders` is deprecated", DeprecationWarning, r"pydantic\.")
+    pytest.importorskip("akosha")
+    from akosha.ingestion.worker import IngestionWorker
+    from akosha.storage import HotStore
+
+pytestmark = pytest.mark.akosha
+
+SYSTEM = "mac-local"
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    folder = tmp_path / "live"
+    folder.mkdir()
+    memory_db.build(folder, conversations=60)
+    return folder
+
+
+@pytest.fixture(params=["folder", pytest.param("seaweed", marks=pytest.mark.seaweed)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    return str(request.getfixturevalue("seaweed_url"))
+
+
+@pytest.fixture
+def storage(store_url: str, tmp_path: Path) -> Iterator[SnapshotStorage]:
+    with_ledger = SnapshotStorage(store_url, ledger=tmp_path / "ledger.sqlite")
+    yield with_ledger
+    with_ledger.close()
+
+
+def push(store_url: str, live: Path, system_id: str = SYSTEM) -> None:
+    files = [live / memory_db.REFLECTION, live / memory_db.GRAPH]
+    assert api.push(files, store_url, system_id=system_id, stage_in_child=False).upload_id
+
+
+def ids(live: Path) -> dict[str, set[str]]:
+    with duckdb.connect(str(live / memory_db.REFLECTION), read_only=True) as connection:
+        return {
+            kind: {row[0] for row in connection.execute(f"SELECT id FROM {kind}s_v2").fetchall()}
+            for kind in ("conversation", "reflection")
+        }
+
+
+async def rows(hot_store: Any) -> list[dict[str, Any]]:
+    """Everything in the hot store, by its own query."""
+    return list(await hot_store.query_traces(limit=100_000))
+
+
+def polled(check: Callable[[Any, Any], Any], storage: SnapshotStorage) -> None:
+    """Run `check(poll, hot_store)` with a worker and a hot store of its own; `poll` is one turn of its loop."""
+
+    async def main() -> None:
+        hot_store = HotStore()
+        await hot_store.initialize()
+        worker = IngestionWorker(storage, hot_store)  # type: ignore[arg-type]
+
+        async def poll() -> int:
+            uploads = await worker._discover_uploads()
+            if uploads:
+                await worker.run(uploads)
+            return len(uploads)
+
+        try:
+            await check(poll, hot_store)
+        finally:
+            await hot_store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("concurrent", ["true", "false"])
+def test_every_conversation_is_there_once(
+    concurrent: str, live: Path, store_url: str, storage: SnapshotStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USE_CONCURRENT_DISCOVERY", concurrent)
+
+    async def check(poll: Any, hot_store: Any) -> None:
+        for uploads in (1, 0, 0, 0):
+            assert await poll() == uploads
+            assert_holds(await rows(hot_store), live)
+        memory_db.live_session(live, seed=1, checkpoint=False)
+        push(store_url, live)
+        for uploads in (1, 0, 0, 0):
+            assert await poll() == uploads
+            assert_holds(await rows(hot_store), live)
+
+    push(store_url, live)
+    polled(check, storage)
+
+
+def assert_holds(found: list[dict[str, Any]], live: Path) -> None:
+    import json
+
+    expected = ids(live)
+    by_kind: dict[str, list[str]] = {kind: [] for kind in expected}
+    for row in found:
+        metadata = json.loads(row["metadata"]) if isinstance(row["metadata"], str) else row["metadata"]
+        assert row["system_id"] == SYSTEM
+        assert metadata["source"] == SYSTEM
+        by_kind[metadata["type"]].append(metadata["original_id"])
+    for kind, each in by_kind.items():
+        assert sorted(each) == sorted(expected[kind])
+
+
+def test_text_times_and_vectors_arrive_as_they_were(live: Path, store_url: str, storage: SnapshotStorage) -> None:
+    async def check(poll: Any, hot_store: Any) -> None:
+        await poll()
+        with duckdb.connect(str(live / memory_db.REFLECTION), read_only=True) as connection:
+            query = "SELECT content, timestamp, embedding FROM conversations_v2 ORDER BY content"
+            wanted = connection.execute(query).fetchall()
+        query = "SELECT content, timestamp, embedding FROM conversations WHERE conversation_id LIKE '%:conversation:%'"
+        assert hot_store.conn.execute(f"{query} ORDER BY content").fetchall() == wanted
+
+    push(store_url, live)
+    polled(check, storage)
+
+
+def test_systems_beside_each_other_and_a_stranger(live: Path, store_url: str, storage: SnapshotStorage) -> None:
+    async def check(poll: Any, hot_store: Any) -> None:
+        assert await poll() == 3
+        found = await rows(hot_store)
+        assert {row["system_id"] for row in found} == {"a", "b", "c"}
+        assert len(found) == 3 * 67
+        assert await poll() == 0
+
+    for system_id in "abc":
+        push(store_url, live, system_id)
+    poison = b'{"uploaded_at":"2026-11-23T07:00:00","conversation_count":1}'
+    for key in ("a/20991123T080000Z-00000000", "a/theirs", "stranger/x"):
+        open_store(store_url).put(f"systems/{key}/manifest.json", poison)
+    polled(check, storage)
+
+
+def test_the_long_lived_loop(live: Path, store_url: str, storage: SnapshotStorage) -> None:
+    """`run()` itself, as an operator has it."""
+
+    async def check(_poll: Any, hot_store: Any) -> None:
+        worker = IngestionWorker(storage, hot_store, poll_interval_seconds=0)  # type: ignore[arg-type]
+        running = asyncio.create_task(worker.run())
+        until = time.monotonic() + 60
+        while not storage.idle_polls and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        worker.stop()
+        await asyncio.wait_for(running, 60)
+        assert_holds(await rows(hot_store), live)
+
+    push(store_url, live)
+    polled(check, storage)
+
+
+# --- python -m akosha_snap.akosha -------------------------------------------------------------------------------
+
+
+def runner(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "akosha_snap.akosha", "--store", str(folder / "store"), *arguments]
+    env = {**os.environ, "AKOSHA_SNAP_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What it said on stderr until its end, which comes within a minute."""
+    try:
+        return process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+
+
+def stored(folder: Path) -> int:
+    with duckdb.connect(str(folder / "state" / "akosha" / "hot.duckdb"), read_only=True) as connection:
+        return int(connection.execute("SELECT count(*) FROM conversations").fetchall()[0][0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_runner_is_stopped_and_goes_on(number: signal.Signals, live: Path, tmp_path: Path) -> None:
+    memory_db.live_session(live, seed=1)
+    push(str(tmp_path / "store"), live)
+    with runner(tmp_path, "--poll", "1") as process:
+        hot = tmp_path / "state" / "akosha" / "hot.duckdb.handed-over.sqlite"
+        until = time.monotonic() + 60
+        while not hot.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.7)  # it is in the middle of it
+        process.send_signal(number)
+        said = ended(process)
+        if number != signal.SIGKILL:
+            assert process.returncode == 0, said
+            assert said.endswith("stopped\n")
+    for _ in range(2):
+        with runner(tmp_path, "--once") as process:
+            said = ended(process)
+            assert process.returncode == 0, said
+            assert said.endswith("nothing is new any more\n")
+        assert stored(tmp_path) == 67 + 25
+
+
+@pytest.mark.parametrize("hot_store", ["memory", "akosha"])
+def test_a_hot_store_in_memory_gets_everything_each_time(hot_store: str, live: Path, tmp_path: Path) -> None:
+    push(str(tmp_path / "store"), live)
+    for _ in range(2):
+        with runner(tmp_path, "--once", "--hot-store", hot_store) as process:
+            assert "67 records are in the hot store" in ended(process)
+
+
+def test_the_runner_says_what_is_wrong(live: Path, tmp_path: Path) -> None:
+    with runner(tmp_path, "--once") as process:
+        said = ended(process)
+    assert process.returncode == 10
+    assert "a push creates the store" in said
+    push(str(tmp_path / "store"), live)
+    with runner(tmp_path, "--poll", "1") as first:
+        assert first.stderr
+        while "in the hot store" not in (line := first.stderr.readline()):
+            assert line, "it ended"
+        with runner(tmp_path, "--once") as second:
+            said = ended(second)
+        first.kill()
+    assert second.returncode == 11, said
+    assert "one process alone can have it open" in said
