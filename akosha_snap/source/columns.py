@@ -32,6 +32,9 @@ DIMENSIONS = 384
 _SEPARATOR = "\x1e\x1f"
 _EPOCH = dt.datetime(1970, 1, 1)
 """Naive UTC, as Akosha wants it."""
+_DEEPEST = 64
+"""Levels of nested JSON."""
+
 _MILLISECONDS = 1e11
 """A number of this size or more counts milliseconds: as seconds it would be the year 5138."""
 
@@ -76,13 +79,29 @@ def strings(value: bytes | None) -> list[str]:
 
 
 def parsed(value: bytes | None) -> Any:
-    """JSON from its bytes, the text itself where it is no JSON; None for nothing."""
+    """JSON from its bytes, the text itself where it is no JSON or nested too deeply; None for nothing."""
     if not value:
         return None
     try:
-        return msgspec.json.decode(value)
+        tree = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return words(value)
+    return words(value) if _is_deep(value, tree) else tree
+
+
+def _is_deep(value: bytes, tree: Any) -> bool:
+    """Whether a reader may run out of stack, and lose all that stands beside it (Python's does at some 1,000)."""
+    if value.count(b"[") + value.count(b"{") <= _DEEPEST:
+        return False
+    level = [tree]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 def moment(value: int | float | bytes | None) -> dt.datetime | None:

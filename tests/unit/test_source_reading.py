@@ -184,9 +184,12 @@ def test_moments(tmp_path: Path, data_type: str, value: str, expected: dt.dateti
 
 def test_metadata_that_is_no_json_stays_text(tmp_path: Path) -> None:
     statement = "CREATE TABLE conversations_v2 (id VARCHAR, metadata VARCHAR)"
-    rows = [("1", "{not json"), ("2", "[1]"), ("3", ""), ("4", None), ("5", "[" * 5000)]
+    deep, wide = "[" * 900 + "]" * 900, "[" + "[1]," * 900 + "1]"
+    rows = [("1", "{not json"), ("2", "[1]"), ("3", ""), ("4", None), ("5", "[" * 5000), ("6", deep), ("7", "1e400")]
+    rows.append(("8", wide))
     records = list(read_records(database(tmp_path / "a.duckdb", statement, rows=rows)))
-    assert [record.attributes.get("metadata") for record in records] == ["{not json", [1], None, None, "[" * 5000]
+    expected = ["{not json", [1], None, None, "[" * 5000, deep, "1e400", json.loads(wide)]
+    assert [record.attributes.get("metadata") for record in records] == expected
 
 
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
