@@ -132,4 +132,5 @@ def _decompressor(bases: Sequence[bytes]) -> zstandard.ZstdDecompressor:
 
 
 def _prefix(bases: Sequence[bytes]) -> zstandard.ZstdCompressionDict:
-    return zstandard.ZstdCompressionDict(b"".join(bases), dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    joined = bases[0] if len(bases) == 1 else b"".join(bases)  # no second copy of a chunk list of 8 MB
+    return zstandard.ZstdCompressionDict(joined, dict_type=zstandard.DICT_TYPE_RAWCONTENT)

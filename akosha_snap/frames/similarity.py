@@ -10,14 +10,14 @@ time it is asked for: a table kept from push to push with one costs up to 20% mo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SimilarityTable"]
+__all__ = ["BLOCK", "SimilarityTable"]
 
 _BITS = 20
 _FEWEST = 2
@@ -28,7 +28,9 @@ _CELLS = 2 << _BITS
 
 
 _AT_ONCE = 1 << 18
-"""Cells looked at together: what that takes stays in a few MB."""
+
+BLOCK = 12 * _AT_ONCE
+"""Bytes saved and loaded together: so that takes a few MB of memory, where the whole has up to 24."""
 
 
 class SimilarityTable:
@@ -66,42 +68,42 @@ class SimilarityTable:
         order = np.argsort(shared, kind="stable")[::-1]
         return [(int(chunks[i]), int(shared[i])) for i in order if shared[i] >= _FEWEST]
 
-    def dump(self, names: Sequence[bytes]) -> memoryview:
-        """The table's content, 12 bytes a cell in use, at most 24 MB. `names` are the hashes of all chunks, by number.
+    def dump(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        """The table's content in blocks of at most BLOCK bytes, 12 a cell in use. `names` are the hashes of all
+        chunks, by number.
 
         Of each only its first four bytes are kept: two chunks that share those are mistaken for each other.
         """
         import numpy as np
 
-        cells = np.flatnonzero(self._tags).astype(np.uint32)
-        columns = np.empty((3, len(cells)), "<u4")
-        columns[0], columns[1] = cells, self._tags[cells]
-        columns[2] = _hints(names)[self._chunks[cells]]
-        return columns.data.cast("B") if len(cells) else memoryview(b"")
+        hints = _hints(names)
+        for start in range(0, _CELLS, _AT_ONCE):
+            cells = np.flatnonzero(self._tags[start : start + _AT_ONCE]) + start
+            if len(cells):
+                columns = cells, self._tags[cells], hints[self._chunks[cells]]
+                yield np.stack([column.astype("<u4") for column in columns], axis=1).tobytes()
 
     @classmethod
-    def load(cls, saved: bytes, names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
+    def load(cls, blocks: Iterable[bytes], names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
         """A table as `dump` saved it, with what it knows of `chunks`, numbers in `names`; the rest is forgotten.
 
-        Raises ValueError for what is no such table.
+        The blocks may be cut anywhere between two cells. Raises ValueError for what is no such table.
         """
         import numpy as np
 
-        columns = np.frombuffer(saved, "<u4").reshape(3, -1)
         table = cls()
-        if columns[0].max(initial=0) >= _CELLS:
-            raise ValueError("a cell beyond the table's end")
-        if not len(chunks):
-            return table
         numbers = np.asarray(chunks, np.uint32)
         known = _hints(names)[numbers]
         order = np.argsort(known)
         numbers, known = numbers[order], known[order]
-        for start in range(0, columns.shape[1], _AT_ONCE):
-            cells, tags, hints = columns[:, start : start + _AT_ONCE]
-            place = np.searchsorted(known, hints).clip(max=len(known) - 1)
-            fits = known[place] == hints
-            table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[place[fits]]
+        for block in blocks:
+            cells, tags, hints = np.frombuffer(block, "<u4").reshape(-1, 3).T
+            if cells.max(initial=0) >= _CELLS:
+                raise ValueError("a cell beyond the table's end")
+            if len(numbers):
+                place = np.searchsorted(known, hints).clip(max=len(known) - 1)
+                fits = known[place] == hints
+                table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[place[fits]]
         return table
 
 

@@ -6,16 +6,18 @@ state carries its own hash, and so do the table and every chunk of the mirror th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from blake3 import blake3
 
 from akosha_snap.atomic import publish, temporary_file
 from akosha_snap.frames import HASH_SIZE, content_hash
-from akosha_snap.frames.similarity import SimilarityTable
+from akosha_snap.frames.similarity import BLOCK, SimilarityTable
 from akosha_snap.source import RecordCounts, Seen
 from akosha_snap.version import __version__
 
@@ -88,10 +90,9 @@ class WarmState:
         self, last: LastPush | None, names: Sequence[bytes], chunks: Sequence[int]
     ) -> SimilarityTable | None:
         """The similarity table of the last push for these chunks, where there was one and it is what was saved."""
-        data = _read(self._table) if last else b""
-        if not last or not data or content_hash(data) != last.table:
+        if not last or not last.table or _digest(_blocks(self._table)) != last.table:
             return None
-        return SimilarityTable.load(data, names, chunks)
+        return SimilarityTable.load(_blocks(self._table), names, chunks)
 
     def keep_copies(self, copies: Mapping[str, Path]) -> None:
         """Take these files, by their names, over as the mirror, which holds nothing else; raises OSError."""
@@ -120,7 +121,7 @@ class WarmState:
         """Whether the mirror holds files of these names."""
         return self.mirror is not None and all(_is_plain(self.mirror / name) for name in names)
 
-    def save(self, last: LastPush, table: memoryview | None) -> None:
+    def save(self, last: LastPush, table: Iterable[bytes] | None) -> None:
         """Remember a push; raises OSError. A `table` of None is the one that is there already.
 
         What was remembered before was forgotten before the mirror changed, so that a crash in
@@ -129,10 +130,9 @@ class WarmState:
         if self._state is None or self._table is None:
             return
         if table is not None:
-            last = msgspec.structs.replace(last, table=content_hash(table))
-            _write(self._table, table)
+            last = msgspec.structs.replace(last, table=_write(self._table, table))
         state = msgspec.msgpack.encode(last)
-        _write(self._state, content_hash(state) + state)
+        _write(self._state, [content_hash(state), state])
 
     def forget(self) -> None:
         """Remember no push; raises OSError."""
@@ -152,8 +152,29 @@ def _read(path: Path | None) -> bytes:
         return b""
 
 
-def _write(path: Path, data: bytes | memoryview) -> None:
+def _blocks(path: Path | None) -> Iterator[bytes]:
+    """The same in blocks, one at a time in memory."""
+    with contextlib.suppress(OSError):
+        if path and _is_plain(path):
+            with path.open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+
+
+def _digest(blocks: Iterable[bytes]) -> bytes:
+    digest = blake3()
+    for block in blocks:
+        digest.update(block)
+    return digest.digest()
+
+
+def _write(path: Path, blocks: Iterable[bytes]) -> bytes:
+    """Put a file there, whole; returns its BLAKE3."""
+    digest = blake3()
     with temporary_file(path.parent) as (unfinished, file):
-        file.write(data)
+        for block in blocks:
+            digest.update(block)
+            file.write(block)
         file.close()
         publish(unfinished, path, overwrite=True)
+    return digest.digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Snapshot(NamedTuple):
     manifest: bytes
     manifest_size: int
     chunk_list: bytes
-    table: memoryview | None
+    table: Iterable[bytes] | None
 
 
 def remember(

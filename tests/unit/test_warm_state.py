@@ -405,7 +405,7 @@ class TestMirror:
         memory.check()
 
     def test_a_full_disk_while_saving_costs_a_warning(self, memory, monkeypatch):
-        def full(path: Path, data: bytes) -> None:
+        def full(path: Path, blocks: object) -> None:
             raise OSError(28, "No space left on device", str(path))
 
         monkeypatch.setattr(last_push, "_write", full)
