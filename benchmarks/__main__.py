@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
                 sessions=chosen.sessions,
                 long=[name if "@" in name else f"{name}@{LONG}" for name in _listed(chosen.long, ())],
                 shaped=_listed(chosen.shaped, ()),
+                akosha=chosen.akosha,
                 scale=[f"scale-{megabytes}" for megabytes in _listed(chosen.scale, ())],
                 say=lambda line: print(line, flush=True),
             )
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--scale", help="also akosha-snap and restic on files of so many MB, e.g. 10,200,1000,10000")
     parser.add_argument("--shaped", help="also these sets at 20 Mbit/s and 50 ms per request, e.g. memory-2.0")
+    parser.add_argument("--akosha", default="", metavar="URL", help="also send records by HTTP to this running Akosha")
     parser.add_argument("--work", type=Path, help="folder for data, kept between runs (default: a temporary one)")
     parser.add_argument("--json", type=Path, default=RESULTS, help="results (benchmarks/results.json)")
     parser.add_argument(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import data_set, steps
+from benchmarks.http import over_http
 from benchmarks.interpreters import Unavailable
 from benchmarks.machine import described
 from benchmarks.places import Place, folder_place, running_server
@@ -48,6 +49,8 @@ class Plan:
     """Sets with many sessions (`NAME@64`), which only `LONG_TOOLS` go through."""
     scale: list[str] = dataclasses.field(default_factory=list)
     """Sets of large files (`scale-MEGABYTES`), which only `SCALE_TOOLS` go through."""
+    akosha: str = ""
+    """The MCP server of a running Akosha, to send records to; without one that is not measured."""
     timeout: float = 1800.0
     say: Callable[[str], None] = print
 
@@ -80,10 +83,13 @@ def compare(plan: Plan, arguments: list[str], path: Path, *, add: bool = False) 
 
 
 def _started(plan: Plan) -> Iterator[list[Row]]:
-    """How long our program takes to start and say its version."""
+    """How long our program takes to start and say its version, and to send records to Akosha."""
     if "ours" in plan.tools:
         with tempfile.TemporaryDirectory(dir=plan.work) as folder:
-            yield start_up(Path(folder), timeout=plan.timeout)
+            rows = start_up(Path(folder), timeout=plan.timeout)
+            if plan.akosha:
+                rows.append(over_http(Path(folder), plan.akosha, timeout=plan.timeout))
+            yield rows
 
 
 def _through(plan: Plan, name: str, sessions: int, tools: list[str], shape: Shape) -> Iterator[list[Row]]:
