@@ -4,12 +4,13 @@ Each feature has one place, which holds the last two chunks that had it. On real
 finds bases within 3% of a greedy cover over complete lists, in a tenth of the time, and needs the
 same 16 MB for any file: where there are more features than places, the newest survive, which thins
 out every chunk's features rather than whole chunks. Two, because the last one may be gone by the
-time it is asked for: a table kept from push to push with one costs up to 20% more bytes
-(docs/design-notes.md).
+time it is asked for: a table kept from push to push with one costs up to 20% more bytes. And where
+both are gone, `forgotten` says whose features to add again (docs/design-notes.md).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ __all__ = ["BLOCK", "SimilarityTable"]
 _BITS = 20
 _FEWEST = 2
 """Features that a chunk must share to count as similar: with 1, chance decides (up to 15 times the bytes)."""
+
+_COUNT = 0xFFFFFFFF
+"""In place of a cell, where a table is saved: the number of features of a chunk follows, not a tag."""
 
 _CELLS = 2 << _BITS
 """The first of each place, then the second of each place."""
@@ -45,6 +49,8 @@ class SimilarityTable:
 
         self._tags = np.zeros(_CELLS, np.uint32)
         self._chunks = np.zeros(_CELLS, np.uint32)
+        self._made_of = array("H")
+        """How many features each chunk was added with, by its number."""
 
     def add(self, features: NDArray[np.uint64], chunk: int) -> None:
         """Remember the chunk, by its number, for each of its features."""
@@ -55,6 +61,7 @@ class SimilarityTable:
             self._chunks[moving],
         )
         self._tags[places], self._chunks[places] = tags, chunk
+        self._set_made_of(chunk, len(places))
 
     def similar(self, features: NDArray[np.uint64]) -> list[tuple[int, int]]:
         """The numbers of chunks that share features, and how many, most shared first."""
@@ -68,6 +75,21 @@ class SimilarityTable:
         order = np.argsort(shared, kind="stable")[::-1]
         return [(int(chunks[i]), int(shared[i])) for i in order if shared[i] >= _FEWEST]
 
+    def forgotten(self, chunks: Sequence[int]) -> list[int]:
+        """Those of the chunks that were never added, or of which less than a quarter is still known.
+
+        Where the chunks have more features together than the table has places, nobody's are all
+        known, and adding them again would only drive out others: then only the former.
+        """
+        import numpy as np
+
+        made_of = self._made_of
+        never = [i for i in chunks if i >= len(made_of) or not made_of[i]]
+        if never or sum(made_of[i] for i in chunks) > 1 << _BITS:
+            return never
+        known = np.bincount(self._chunks[self._tags != 0], minlength=len(made_of))
+        return [i for i in chunks if 4 * known[i] < made_of[i]]
+
     def dump(self, names: Sequence[bytes]) -> Iterator[bytes]:
         """The table's content in blocks of at most BLOCK bytes, 12 a cell in use. `names` are the hashes of all
         chunks, by number.
@@ -79,9 +101,10 @@ class SimilarityTable:
         hints = _hints(names)
         for start in range(0, _CELLS, _AT_ONCE):
             cells = np.flatnonzero(self._tags[start : start + _AT_ONCE]) + start
-            if len(cells):
-                columns = cells, self._tags[cells], hints[self._chunks[cells]]
-                yield np.stack([column.astype("<u4") for column in columns], axis=1).tobytes()
+            yield _rows(cells, self._tags[cells], hints[self._chunks[cells]])
+        made_of = np.array(self._made_of, np.uint32)
+        added = np.flatnonzero(made_of)
+        yield _rows(np.full(len(added), _COUNT), made_of[added], hints[added])
 
     @classmethod
     def load(cls, blocks: Iterable[bytes], names: Sequence[bytes], chunks: Sequence[int]) -> SimilarityTable:
@@ -98,13 +121,30 @@ class SimilarityTable:
         numbers, known = numbers[order], known[order]
         for block in blocks:
             cells, tags, hints = np.frombuffer(block, "<u4").reshape(-1, 3).T
+            if not len(numbers):
+                break
+            place = np.searchsorted(known, hints).clip(max=len(known) - 1)
+            fits = known[place] == hints
+            cells, tags, found = cells[fits], tags[fits], numbers[place[fits]]
+            is_count = cells == _COUNT
+            for chunk, count in zip(found[is_count], tags[is_count], strict=True):
+                table._set_made_of(int(chunk), int(count))
+            cells, tags, found = cells[~is_count], tags[~is_count], found[~is_count]
             if cells.max(initial=0) >= _CELLS:
                 raise ValueError("a cell beyond the table's end")
-            if len(numbers):
-                place = np.searchsorted(known, hints).clip(max=len(known) - 1)
-                fits = known[place] == hints
-                table._tags[cells[fits]], table._chunks[cells[fits]] = tags[fits], numbers[place[fits]]
+            table._tags[cells], table._chunks[cells] = tags, found
         return table
+
+    def _set_made_of(self, chunk: int, count: int) -> None:
+        if (missing := chunk + 1 - len(self._made_of)) > 0:
+            self._made_of.extend([0] * missing)
+        self._made_of[chunk] = min(count, 0xFFFF)
+
+
+def _rows(*columns: NDArray[np.signedinteger | np.unsignedinteger]) -> bytes:
+    import numpy as np
+
+    return np.stack([column.astype("<u4") for column in columns], axis=1).tobytes()
 
 
 def _hints(names: Sequence[bytes]) -> NDArray[np.uint32]:

@@ -88,15 +88,13 @@ class Bases:
     def learn(self, load: Callable[[Sequence[bytes], Sequence[int]], SimilarityTable | None]) -> None:
         """Find out what the stored chunks that are at hand are made of, before the first choice.
 
-        `load` returns the table that knows (see `SimilarityTable.load`); where there is none,
-        all of them are read.
+        `load` returns the table that knows (see `SimilarityTable.load`); those that it has
+        forgotten, or all where there is none, are read.
         """
         at_hand = array("I", (i for i, depth in enumerate(self._depth) if depth))
-        self.table = load(self._inventory.hashes, at_hand)
-        if self.table is None:
-            self.table = SimilarityTable()
-            for i in at_hand:
-                self.table.add(features(self._at_hand(i).read()), i)
+        self.table = load(self._inventory.hashes, at_hand) or SimilarityTable()
+        for i in self.table.forgotten(at_hand):
+            self.table.add(features(self._at_hand(i).read()), i)
 
     def choose(self, i: int) -> Choice:
         """Read a new chunk, choose its bases, and let it serve as one for those that follow; after `learn`."""

@@ -244,9 +244,8 @@ def test_a_full_disk(cli, store, memory, full_disk, monkeypatch) -> None:
     assert list(full_disk.rglob("manifest.json")) == []
     monkeypatch.setenv("AKOSHA_SNAP_STATE_DIR", str(full_disk / "state"))
     outcome = cli("push", path, "--store", full_disk.parent / "elsewhere")
-    assert outcome.code == 1
-    assert "No space left on device" in outcome.error
-    assert not (full_disk.parent / "elsewhere").exists()
+    assert outcome.code == 0, "the state folder is only a convenience"
+    assert "no room" in outcome.err
     assert [found.name for found in full_disk.rglob("*.duckdb*")] == []
 
 
