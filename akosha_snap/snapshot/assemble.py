@@ -15,6 +15,7 @@ from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import ChunkList
 from akosha_snap.snapshot.decoding import decode_frames, with_bases
+from akosha_snap.snapshot.kept_chunks import KeptChunks
 from akosha_snap.snapshot.system import System
 
 __all__ = ["assemble"]
@@ -32,14 +33,15 @@ def assemble(
 ) -> None:
     """Fill `outputs` (index in `chunk_list.files` -> empty file open for reading and writing).
 
-    A chunk that others need as base is read back from the output it was written to;
-    one that is in no output goes to a temporary file in the folder `scratch`. So
-    memory does not grow with the files. Raises DamageError where a frame or a whole
-    file's BLAKE3 is wrong; the outputs are then not to be used.
+    A chunk that others need as base is kept in memory for a while, and then read back from the
+    output it was written to; one that is in no output goes to a temporary file in the folder
+    `scratch`. So memory does not grow with the files. Raises DamageError where a frame or a
+    whole file's BLAKE3 is wrong; the outputs are then not to be used.
     """
     with tempfile.TemporaryFile(dir=scratch) as spill:
-        targets = _Targets(chunk_list, outputs, spill)
+        targets = _Targets(chunk_list, outputs)
         frames = with_bases(chunk_list, targets.frames())
+        targets.kept = KeptChunks(frames, chunk_list.bases, spill)
         for i, chunk in decode_frames(system, chunk_list, packs, frames, targets.read):
             if isinstance(chunk, DamageError):
                 raise chunk
@@ -51,21 +53,23 @@ def assemble(
 class _Targets:
     """Where each frame's chunk goes: (file, position in bytes), in 16 bytes a frame.
 
-    `_file` holds an index in `_files`, the first of which takes chunks that are only bases.
+    `_file` holds one more than an index in `_files`; 0 is for chunks that are only bases. `kept` has
+    those that are needed again.
     """
 
-    def __init__(self, chunk_list: ChunkList, outputs: Mapping[int, BinaryIO], spill: BinaryIO) -> None:
+    kept: KeptChunks
+
+    def __init__(self, chunk_list: ChunkList, outputs: Mapping[int, BinaryIO]) -> None:
         self._sizes = chunk_list.raw_sizes
-        self._files = [spill, *outputs.values()]
+        self._files = list(outputs.values())
         self._file = array("q", bytes(8 * len(chunk_list)))
         self._position = array("q", bytes(8 * len(chunk_list)))
         self._again: defaultdict[int, list[tuple[BinaryIO, int]]] = defaultdict(list)
-        self._spilled = 0
         for index, number in enumerate(outputs, start=1):
             position = 0
             for i in chunk_list.files[number].frames:
                 if self._file[i]:
-                    self._again[i].append((self._files[index], position))
+                    self._again[i].append((self._files[index - 1], position))
                 else:
                     self._file[i], self._position[i] = index, position
                 position += self._sizes[i]
@@ -76,18 +80,21 @@ class _Targets:
 
     def write(self, i: int, chunk: bytes) -> int:
         """Put a chunk wherever it goes; returns the bytes of outputs that are done by that."""
+        self.kept.put(i, chunk, is_elsewhere=bool(self._file[i]))
         if not self._file[i]:
-            self._position[i] = self._spilled
-            self._spilled += len(chunk)
-        places = [(self._files[self._file[i]], self._position[i]), *self._again.get(i, [])]
+            return 0
+        places = [(self._files[self._file[i] - 1], self._position[i]), *self._again.get(i, [])]
         for file, position in places:
             file.seek(position)
             file.write(chunk)
-        return len(chunk) * len(places) if self._file[i] else 0
+        return len(chunk) * len(places)
 
     def read(self, i: int) -> bytes:
-        """A chunk that was written."""
-        file = self._files[self._file[i]]
+        """A chunk that was written, for one that needs it."""
+        kept = self.kept.take(i, self._sizes[i])
+        if kept is not None:
+            return kept
+        file = self._files[self._file[i] - 1]
         file.seek(self._position[i])
         return file.read(self._sizes[i])
 

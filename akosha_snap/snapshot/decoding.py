@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from akosha_snap.errors import DamageError
 from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList
 from akosha_snap.manifest.keys import pack_key
-from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.fetch import Span, fetch
 from akosha_snap.snapshot.system import System
 
@@ -53,21 +55,25 @@ def decode_frames(
     """
     spans = (Span(packs[chunk_list.pack[i]], chunk_list.offsets[i], chunk_list.stored_sizes[i]) for i in frames)
 
-    def decode(fetched: tuple[int, memoryview | DamageError]) -> bytes | DamageError | None:
-        i, stored = fetched
+    def decode(i: int, stored: memoryview | DamageError) -> bytes | DamageError:
         if isinstance(stored, DamageError):
             return stored
-        return None if chunk_list.bases[i] else _decode(chunk_list, i, stored, key_of(i), chunk_of)
+        key = pack_key(system.id, packs[chunk_list.pack[i]])
+        return _decode(chunk_list, i, stored, key, chunk_of)
 
-    def key_of(i: int) -> str:
-        return pack_key(system.id, packs[chunk_list.pack[i]])
-
-    fetched = zip(frames, fetch(system, spans), strict=True)
-    for (i, stored), chunk in ahead(decode, fetched, threads=_DECODERS, limit=_AHEAD):
-        if chunk is None and not isinstance(stored, DamageError):
-            chunk = _decode(chunk_list, i, stored, key_of(i), chunk_of)
-        if chunk is not None:
-            yield i, chunk
+    pool = ThreadPoolExecutor(_DECODERS)
+    waiting: deque[tuple[int, Callable[[], bytes | DamageError]]] = deque()
+    try:
+        for i, stored in zip(frames, fetch(system, spans), strict=True):
+            wait = partial(decode, i, stored) if chunk_list.bases[i] else pool.submit(decode, i, stored).result
+            waiting.append((i, wait))
+            if len(waiting) > _AHEAD:
+                first, chunk = waiting.popleft()
+                yield first, chunk()
+        for first, chunk in waiting:
+            yield first, chunk()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a Ctrl-C does not wait for what is under way
 
 
 def _decode(
