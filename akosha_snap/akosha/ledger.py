@@ -82,6 +82,11 @@ class Ledger:
             row = self._connection.execute("SELECT value FROM notes WHERE name = ?", [name]).fetchone()
         return bytes(row[0]) if row else None
 
+    def drop_note(self, name: str) -> None:
+        """Remove the note of this name, if there is one."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM notes WHERE name = ?", [name])
+
     def forget(self) -> None:
         """Empty the ledger, notes too."""
         with self._transaction() as connection:

@@ -28,6 +28,10 @@ _GROUP = 200
 _PROBE = "probe"
 """The note with a record, as it was sent, that the server must still have."""
 
+_UNVERIFIED = "unverified"
+"""The note that the probe was sent, and not yet found to be a duplicate. A server that was restarted has the
+probe then, so asking it again proves nothing."""
+
 
 class ServerForgot(Exception):
     """The server lost what it was sent: its hot store is in memory, and it was restarted."""
@@ -62,14 +66,21 @@ class Sending:
         self.result = SendResult()
 
     def check_memory(self) -> None:
-        """Send one record the server should have; raises ServerForgot where that is new to it."""
+        """Send one record the server should have; raises ServerForgot where that is new to it, or may have been.
+
+        Killed, or without an answer, before it is known: the next one raises ServerForgot.
+        """
         probe = self._ledger.note(_PROBE)
         self._interruptions = self._client.interruptions
         if probe is None:
             return
-        sent = store_batch(self._client, [Piece(str(msgspec.json.decode(probe)["memory_id"]), probe)])
-        if sent.stored or self._client.interruptions > self._interruptions:
+        if self._ledger.note(_UNVERIFIED) is not None:
             raise ServerForgot
+        self._ledger.add([], {_UNVERIFIED: b""})
+        sent = store_batch(self._client, [Piece(str(msgspec.json.decode(probe)["memory_id"]), probe)])
+        if not sent.duplicates or self._client.interruptions > self._interruptions:
+            raise ServerForgot
+        self._ledger.drop_note(_UNVERIFIED)
 
     def memories(self, records: Iterable[Record]) -> None:
         """Send records that batch_store_memories takes."""

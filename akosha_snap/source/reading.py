@@ -86,9 +86,10 @@ _NOTHING = _Column("NULL", lambda name, _: name, _same)
 
 
 def read_records(path: Path, kinds: Iterable[Kind] = KINDS) -> Iterator[Record]:
-    """The records of a staged copy, kind by kind, each in the order it is stored in.
+    """The records of a staged copy, kind by kind and table by table, each once, in the order of its table's rowids.
 
-    That order is the same for the same file, and that of insertion as far as nothing was deleted.
+    That order is the same for the same file whatever memory DuckDB has, so a reading that ran out of it
+    goes on after the last rowid with more. It is that of insertion as far as nothing was deleted.
     A kind without a table has no records. The file is read as the iterator goes, by a DuckDB that
     is closed with it.
 
@@ -97,13 +98,13 @@ def read_records(path: Path, kinds: Iterable[Kind] = KINDS) -> Iterator[Record]:
     """
     import duckdb
 
-    done = 0
+    wanted = list(kinds)
+    last: dict[str, int] = {}  # the rowid of each table's last record
     for memory in _LIMITS:
         try:
-            for number, record in enumerate(_read(path, list(kinds), memory)):
-                if number >= done:
-                    yield record
-                    done += 1
+            for table, rowid, record in _read(path, wanted, memory, last):
+                last[table] = rowid
+                yield record
         except duckdb.OutOfMemoryException as error:
             if memory is None:
                 raise engine.translated(path, error) from error
@@ -113,16 +114,20 @@ def read_records(path: Path, kinds: Iterable[Kind] = KINDS) -> Iterator[Record]:
             return
 
 
-def _read(path: Path, kinds: list[Kind], memory: str | None) -> Iterator[Record]:
+def _read(path: Path, kinds: list[Kind], memory: str | None, last: dict[str, int]) -> Iterator[tuple[str, int, Record]]:
+    """Table, rowid and record, of each table only what comes after its `last` rowid."""
     with engine.open_copy(path, memory) as connection:
         there = tables_in(connection)
         for kind in kinds:
             tables = tables_of(kind, there)
             for number, table in enumerate(tables):
-                yield from _rows(connection, kind, table, tables[:number])
+                for rowid, record in _rows(connection, kind, table, tables[:number], last.get(table, -1)):
+                    yield table, rowid, record
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, table: str, newer: list[str]) -> Iterator[Record]:
+def _rows(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, table: str, newer: list[str], after: int
+) -> Iterator[tuple[int, Record]]:
     types = columns_of(connection, table)
 
     def pick(sql: Callable[[str, str], str], read: Callable[[Any], Any], *names: str) -> _Column:
@@ -136,18 +141,43 @@ def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, table: str, newer: 
         *(column for column in _ATTRIBUTES[kind] if column.name in types),
     ]
     selected = ", ".join(column.sql(_quoted(column), types.get(column.name, "")) for column in wanted)
-    rows_of = only_in(connection, table, newer)
-    connection.execute(f"SELECT {selected} FROM {rows_of}")  # noqa: S608 - the catalogue's own names
+    only = _rowids(connection, table, newer, after) if newer else None
+    next_only = next(only, None) if only else None
+    source = f"{engine.ALIAS}.main.{table}"
+    connection.execute(f"SELECT rowid, {selected} FROM {source} WHERE rowid > {after}")  # noqa: S608 - the catalogue's
     names = [column.name for column in wanted[4:]]
     while rows := connection.fetchmany(_ROWS):
-        for row in rows:
+        for rowid, *row in rows:
+            if only:
+                if rowid != next_only:
+                    continue
+                next_only = next(only, None)
             key, text, embedding, created_at, *rest = (
                 column.read(value) for column, value in zip(wanted, row, strict=True)
             )
             attributes = {
                 name: value for name, value in zip(names, rest, strict=True) if value is not None and value != ""
             }
-            yield Record(kind, key or "", text or _composed(kind, attributes), embedding, created_at, attributes)
+            text = text or _composed(kind, attributes)
+            yield rowid, Record(kind, key or "", text, embedding, created_at, attributes)
+
+
+def _rowids(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str], after: int) -> Iterator[int]:
+    """The rowids of what is in none of the `newer` tables, in order.
+
+    A join gives its rows in an order that depends on the memory it has. So only rowids go through
+    it, to be sorted: the records themselves are too large for that.
+    """
+    rowid = f"{table}.rowid"
+    rows_of = only_in(connection, table, newer)
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"SELECT {rowid} FROM {rows_of} WHERE {rowid} > {after} ORDER BY {rowid}")  # noqa: S608
+        while rows := cursor.fetchmany(_ROWS):
+            for (number,) in rows:
+                yield number
+    finally:
+        cursor.close()
 
 
 def _quoted(column: _Column) -> str:

@@ -27,6 +27,10 @@ def test_it_remembers(tmp_path: Path) -> None:
         assert ledger.unknown(["a", "b", "é"]) == {"b"}
         assert len(ledger) == 2
         assert (ledger.note("probe"), ledger.note("other")) == (b"x", None)
+        ledger.add([], {"other": b""})
+        assert ledger.note("other") == b""
+        ledger.drop_note("other")
+        assert (ledger.note("probe"), ledger.note("other")) == (b"x", None)
         ledger.forget()
         assert (len(ledger), ledger.note("probe")) == (0, None)
     assert path.stat().st_mode & 0o777 == 0o600

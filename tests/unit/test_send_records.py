@@ -20,6 +20,7 @@ import pytest
 from fake_akosha import BATCH_TOOL, MAX_BODY, FakeAkosha, running_fake
 
 from akosha_snap.akosha import SendResult, mcp_client, send_records
+from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.errors import AkoshaError, CapabilityError, ConfigError, DamageError, TransientAkoshaError
 from akosha_snap.events import Observer
 
@@ -165,6 +166,39 @@ def test_a_server_restarted_half_way_gets_everything(
     assert result.resent_all
     assert len(fake.stored) == 2500
     assert counts(send(fake, path, state_dir=tmp_path)) == (0, 0, 0, 2500, 0, 0)
+
+
+@pytest.mark.parametrize("answers", [["lose"] * 5, ["lose", *["drop"] * 4]])
+def test_a_restart_that_nobody_heard_of_is_not_forgotten(fake: FakeAkosha, tmp_path: Path, answers: list[str]) -> None:
+    """The restarted server has the record that it is asked for since it was asked, but no answer came."""
+    path = database(tmp_path / "a.duckdb", numbered(30))
+    send(fake, path, state_dir=tmp_path)
+    fake.restart()
+    fake.faults.extend(answers)
+    with pytest.raises(TransientAkoshaError):
+        send(fake, path, state_dir=tmp_path)
+    assert len(fake.stored) == 1
+    result = send(fake, path, state_dir=tmp_path)
+    assert (result.resent_all, result.stored, result.duplicates) == (True, 29, 1)
+    assert len(fake.stored) == 30
+    assert counts(send(fake, path, state_dir=tmp_path)) == (0, 0, 0, 30, 0, 0)
+
+
+def test_killed_before_the_ledger_is_emptied(fake: FakeAkosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = database(tmp_path / "a.duckdb", numbered(30))
+    send(fake, path, state_dir=tmp_path)
+    fake.restart()
+    with monkeypatch.context() as patch:
+
+        def killed(_: Ledger) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Ledger, "forget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            send(fake, path, state_dir=tmp_path)
+    assert len(fake.stored) == 1
+    assert send(fake, path, state_dir=tmp_path).resent_all
+    assert len(fake.stored) == 30
 
 
 def test_a_server_that_is_always_restarted(fake: FakeAkosha, tmp_path: Path) -> None:

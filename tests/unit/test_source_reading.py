@@ -227,16 +227,49 @@ def test_out_of_memory_half_way_goes_on_with_more(tmp_path: Path, monkeypatch: p
     expected = [record.id for record in read_records(reflection)]
     real, limits = reading._read, []
 
-    def fails(path: Path, kinds: Any, memory: str | None) -> Any:
+    def fails(path: Path, kinds: Any, memory: str | None, last: Any) -> Any:
         limits.append(memory)
-        for number, record in enumerate(real(path, kinds, memory)):
+        for number, found in enumerate(real(path, kinds, memory, last)):
             if memory and number == 300:
                 raise duckdb.OutOfMemoryException("Out of Memory Error: x")
-            yield record
+            yield found
 
     monkeypatch.setattr(reading, "_read", fails)
     assert [record.id for record in read_records(reflection)] == expected
     assert limits == ["32MB", "64MB", None]
+
+
+@pytest.fixture(scope="module")
+def two_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables too large to be joined in 32 MB, where DuckDB gives the rows in another order than in more."""
+    key = "md5({0}::VARCHAR) || md5(({0} + 1)::VARCHAR)"
+    return database(
+        tmp_path_factory.mktemp("two") / "a.duckdb",
+        "CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR)",
+        "CREATE TABLE conversations (id VARCHAR, content VARCHAR)",
+        f"INSERT INTO conversations_v2 SELECT {key.format('i')}, 'new' FROM range(300000) t(i)",
+        f"INSERT INTO conversations SELECT {key.format('i')}, i FROM range(280000, 310000) t(i)",
+        "DELETE FROM conversations WHERE content LIKE '%7'",
+    )
+
+
+@pytest.mark.parametrize("rows", [(0, 0), (299_999, 1), (300_001, 0), (300_255, 256), (305_000, 3_999), (308_999, 0)])
+def test_out_of_memory_with_two_tables_loses_nothing(
+    two_tables: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[int, int]
+) -> None:
+    real, ends = reading._read, list(rows)
+
+    def fails(path: Path, kinds: Any, memory: str | None, last: Any) -> Any:
+        end = ends.pop(0) if ends else None
+        for number, found in enumerate(real(path, kinds, memory, last)):
+            if number == end:
+                raise duckdb.OutOfMemoryException("Out of Memory Error: x")
+            yield found
+
+    monkeypatch.setattr(reading, "_read", fails)
+    texts = [record.text for record in read_records(two_tables, ["conversation"])]
+    assert texts[:300_000] == ["new"] * 300_000
+    assert texts[300_000:] == [str(i) for i in range(300_000, 310_000) if i % 10 != 7]
 
 
 def test_no_room_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
