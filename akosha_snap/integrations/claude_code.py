@@ -25,7 +25,11 @@ _EVENT = "SessionEnd"
 _TIMEOUT = 10
 """Seconds for the hook, which only starts the sync: 0.1 s and Python's own start."""
 
-_OURS = re.compile(r"akosha[-_]snap(\.exe)?['\"]? hook run\b")
+_WORD = r"""(?:'[^']*'|"[^"]*"|[^\s'"`;&|<>()])+"""
+_PROGRAM = r"""(?:[^\s'"`;&|<>()]*|'[^']*|"[^"]*)akosha[-_]snap(?:\.exe)?['"]?"""
+_OURS = re.compile(rf"(?:{_WORD}(?: -P)? -m akosha_snap|{_PROGRAM}) hook run")
+"""The whole of a command of ours, of any version: one that does more is the user's own."""
+
 _BACKUP_SUFFIX = ".akosha-snap.bak"
 
 
@@ -50,8 +54,11 @@ class HookEdit(NamedTuple):
 
 
 def hook_command(python: str) -> str:
-    """The command line of the hook, by this very Python: a session's PATH may hold another, or none."""
-    parts = [python, "-m", "akosha_snap", "hook", "run"]
+    """The command line of the hook, by this very Python: a session's PATH may hold another, or none.
+
+    `-P` keeps the modules of the project that the session ran in from being taken for ours.
+    """
+    parts = [python, "-P", "-m", "akosha_snap", "hook", "run"]
     return subprocess.list2cmdline(parts) if os.name == "nt" else shlex.join(parts)
 
 
@@ -120,8 +127,12 @@ def _read(path: Path) -> tuple[Path, str | None, dict[str, Any]]:
         raise _refusal(path, "not UTF-8") from None
     try:
         settings = json.loads(text, object_pairs_hook=_without_twins) if text.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refusal(path, f"not valid JSON: {error}") from None
+    try:
+        json.dumps(settings, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise _refusal(path, "not plain JSON: it has a number or a half of a character that JSON cannot hold") from None
     if not isinstance(settings, dict):
         raise _refusal(path, "not a JSON object")
     return path, text, settings
@@ -150,7 +161,7 @@ def _groups(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_ours(hook: Any) -> bool:
-    return isinstance(hook, dict) and isinstance(hook.get("command"), str) and bool(_OURS.search(hook["command"]))
+    return isinstance(hook, dict) and isinstance(hook.get("command"), str) and bool(_OURS.fullmatch(hook["command"]))
 
 
 def _remove(groups: list[dict[str, Any]]) -> None:

@@ -130,11 +130,23 @@ def child_environment() -> dict[str, str]:
     """Our own environment, with the path this process finds its modules by.
 
     The child must find the same akosha_snap, and the same libraries, however they came to be
-    importable here. The order of the path is kept, so that the standard library stays first.
+    importable here. The order of the path is kept, so that the standard library stays first. Left
+    out is the folder this runs in, which `python -m` and a bare prompt put there: it may be any
+    project's, whose modules must not be taken for ours.
     """
     package = str(Path(__file__).resolve().parents[2])
     found_by = [entry for entry in sys.path if isinstance(entry, str) and entry]
+    try:
+        here = _real(str(Path.cwd()))
+    except OSError:  # the folder is gone
+        here = ""
+    if here != _real(package):
+        found_by = [entry for entry in found_by if _real(entry) != here]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([*found_by, package])}
+
+
+def _real(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _raised(failure: Failure) -> AkoshaSnapError:

@@ -57,7 +57,7 @@ def read_state(state_dir: Path) -> SyncState:
         return SyncState()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}", hint="correct that, or remove it") from None
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # ValueError: a text that is not UTF-8
         raise SourceError(
             f"{path} is not what a sync wrote: {error}", hint="remove it; the next sync writes it anew"
         ) from None
@@ -69,10 +69,14 @@ def note_start(state_dir: Path, now: dt.datetime) -> None:
 
 
 def note(state_dir: Path, record: SyncRecord, *, was_noted: bool = False) -> None:
-    """Remember how a sync ended; `was_noted` where its start was, by note_start. Raises OSError."""
+    """Remember how a sync ended; `was_noted` where its start was, by note_start. Raises OSError.
+
+    One that worked makes up for one that was killed before it.
+    """
     known = _read_or_forget(state_dir)
-    good = record if record.failure is None else known.last_success
-    running = None if was_noted else known.running_since
+    worked = record.failure is None and record.result.success
+    good = record if worked else known.last_success
+    running = None if was_noted or (worked and _nobody_at_work(state_dir)) else known.running_since
     _write(state_dir, SyncState(last=record, last_success=good, running_since=running))
 
 
@@ -87,6 +91,8 @@ def under_way(state_dir: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise BusyError(f"another sync was at work for {_LOCK_TIMEOUT:.0f} s", hint="run it again later") from None
+    except NotImplementedError:
+        raise _no_locks(state_dir) from None
     except OSError as error:
         raise SourceError(
             f"cannot use {error.filename or state_dir}: {error.strerror or error}",
@@ -99,7 +105,7 @@ def under_way(state_dir: Path) -> Iterator[None]:
 
 
 def is_under_way(state_dir: Path) -> bool:
-    """Whether some process holds that lock now."""
+    """Whether some process holds that lock now. Raises SourceError where the disk has no locks."""
     from filelock import FileLock, Timeout
 
     path = state_dir / _LOCK
@@ -110,6 +116,21 @@ def is_under_way(state_dir: Path) -> bool:
             return False
     except Timeout:
         return True
+    except NotImplementedError:
+        raise _no_locks(state_dir) from None
+
+
+def _no_locks(state_dir: Path) -> SourceError:
+    return SourceError(
+        f"the file system of {state_dir} has no locks", hint="set AKOSHA_SNAP_STATE_DIR to a folder on another"
+    )
+
+
+def _nobody_at_work(state_dir: Path) -> bool:
+    try:
+        return not is_under_way(state_dir)
+    except (OSError, SourceError):
+        return False
 
 
 def _read_or_forget(state_dir: Path) -> SyncState:

@@ -10,6 +10,7 @@ import msgspec
 from akosha_snap.config import Settings
 from akosha_snap.errors import AkoshaSnapError, NothingThereError, PartialError, StaleError
 from akosha_snap.snapshot.results import PushResult
+from akosha_snap.stores.masking import masked
 from akosha_snap.sync.log import log_path
 from akosha_snap.sync.results import SyncResult, raised
 from akosha_snap.sync.state import SyncRecord, is_under_way, read_state
@@ -55,7 +56,7 @@ def sync_status(settings: Settings, now: dt.datetime) -> SyncStatus:
         force_method=settings.force_method,
         enable_fallback=settings.enable_fallback,
         upload_on_session_end=settings.upload_on_session_end,
-        next_store=settings.store.value if settings.store else None,
+        next_store=masked(settings.store.value) if settings.store else None,
         next_akosha_url=settings.akosha_url,
         log=str(log_path(settings.state_dir)),
     )
@@ -109,4 +110,4 @@ def _verdict(settings: Settings, running_since: dt.datetime | None, last: SyncRe
         return "running" if is_under_way(settings.state_dir) else "killed"
     if last is None:
         return "never"
-    return "failed" if last.failure else "ok"
+    return "failed" if last.failure or not last.result.success else "ok"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import duckdb
 import pytest
 from fake_akosha import running_fake
+
+from akosha_snap.source.spawn import child_environment
 
 KEYS = {"state", "last", "last_success", "running_since", "age_seconds", "system_id", "force_method"}
 KEYS |= {"enable_fallback", "upload_on_session_end", "next_store", "next_akosha_url", "log"}
@@ -188,6 +193,29 @@ def test_hook_settings_elsewhere(cli, tmp_path, monkeypatch) -> None:
     assert "not valid JSON" in outcome.error
     assert cli("hook", "run", "--dry-run").code == 2
     assert cli("hook", "start").code == 2
+
+
+def test_the_hook_runs_nothing_of_the_projects(cli, store, data, tmp_path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("click", "secrets", "filelock", "duckdb"):
+        code = f"open({str(tmp_path / 'ran')!r}, 'w')\nraise ImportError('of the project')\n"
+        (project / f"{name}.py").write_text(code)
+    cli("hook", "install", "--settings", tmp_path / "settings.json")
+    hook = json.loads((tmp_path / "settings.json").read_text())["hooks"]["SessionEnd"][0]["hooks"][0]["command"]
+    done = subprocess.run(hook, shell=True, cwd=project, capture_output=True, text=True, timeout=60)  # as Claude Code
+    assert (done.returncode, done.stderr) == (0, "")
+    deadline = time.monotonic() + 30
+    while cli("status", "--json").json["state"] != "ok" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cli("status", "--json").json["state"] == "ok"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_folder_it_runs_in_is_not_handed_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
+    assert str(tmp_path) not in child_environment()["PYTHONPATH"].split(os.pathsep)
 
 
 def test_hook_run_returns_at_once_and_the_sync_is_done(process, cli, store, data, monkeypatch) -> None:

@@ -84,7 +84,11 @@ def test_again_changes_nothing(settings) -> None:
 
 
 def test_an_older_entry_gives_way(settings) -> None:
-    for command in ("/old/venv/bin/akosha-snap hook run", "'/o l d/python' -m akosha_snap hook run"):
+    for command in (
+        "/old/venv/bin/akosha-snap hook run",
+        "'/o l d/python' -m akosha_snap hook run",
+        "'/o l d/python' -P -m akosha_snap hook run",
+    ):
         _install(settings, command)
         assert _ours(settings) == [command] or "akosha-snap" in command
     assert _install(settings)
@@ -94,11 +98,12 @@ def test_an_older_entry_gives_way(settings) -> None:
 
 def test_another_command_that_names_us_is_not_ours(settings) -> None:
     settings.parent.mkdir()
-    theirs = {"hooks": {"SessionEnd": [{"hooks": [{"type": "command", "command": "akosha-snap status"}]}]}}
-    settings.write_text(json.dumps(theirs))
-    assert not _uninstall(settings)
-    assert _install(settings)
-    assert "akosha-snap status" in settings.read_text()
+    for command in ("akosha-snap status", "A=1 akosha-snap hook run; mine", "mine && akosha-snap hook run"):
+        theirs = {"hooks": {"SessionEnd": [{"hooks": [{"type": "command", "command": command}]}]}}
+        settings.write_text(json.dumps(theirs))
+        assert not _uninstall(settings)
+        assert _install(settings)
+        assert command in settings.read_text()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,9 @@ def test_another_command_that_names_us_is_not_ours(settings) -> None:
         '{"hooks": {"SessionEnd": {}}}',
         '{"hooks": {"SessionEnd": [{"command": "x"}]}}',
         '{"model": "a", "model": "b"}',
+        '{"n": 1e400}',
+        '{"n": NaN}',
+        '{"a": "\\ud800"}',
     ],
 )
 def test_a_file_of_another_form_is_refused_and_stays(settings, text) -> None:
@@ -149,7 +157,7 @@ def test_the_command_survives_a_shell(tmp_path) -> None:
     odd = tmp_path / "it's a python"
     odd.symlink_to(sys.executable)
     command = hook_command(str(odd))
-    assert shlex.split(command) == [str(odd), "-m", "akosha_snap", "hook", "run"]
+    assert shlex.split(command) == [str(odd), "-P", "-m", "akosha_snap", "hook", "run"]
     done = subprocess.run(["sh", "-c", command.replace("hook run", "--version")], capture_output=True, text=True)
     assert "akosha-snap, version" in done.stdout or "No module named" in done.stderr
 

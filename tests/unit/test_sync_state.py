@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from akosha_snap.akosha.results import SendResult
 from akosha_snap.config import Settings, load_settings
 from akosha_snap.errors import CredentialsError, NothingThereError, SourceError, StaleError
 from akosha_snap.sync.log import append, log_path
@@ -79,10 +80,49 @@ def test_one_under_way_and_one_that_was_killed(settings) -> None:
     assert "was killed before it ended" in str(wrong)
     assert wrong.exit_code == 1
     assert complaint(found, 4 * 3600) is None
-    note(settings.state_dir, record(1))  # by hand: it says nothing of the other
+    note(settings.state_dir, record(1, SourceError("no")))  # by hand, and in vain
     assert status(settings).state == "killed"
-    note(settings.state_dir, record(0), was_noted=True)
+    with under_way(settings.state_dir):
+        note(settings.state_dir, record(1))  # by hand: it says nothing of one at work
+        assert status(settings).state == "running"
+    note(settings.state_dir, record(1))  # by hand, as the hint asks
     assert status(settings).state == "ok"
+
+
+def test_one_that_akosha_took_nothing_of_did_not_work(settings) -> None:
+    note(settings.state_dir, record(3))
+    sent = SendResult(success=False, sent=2, failed=2)
+    result = SyncResult(method="http", success=False, http=sent)
+    note(settings.state_dir, SyncRecord(started_at=NOW, finished_at=NOW, result=result))
+    found = status(settings)
+    assert (found.state, found.last_success) == ("failed", record(3))
+    wrong = complaint(found)
+    assert wrong is not None
+    assert wrong.exit_code == 3
+    assert isinstance(complaint(found, 2 * 3600), StaleError)
+
+
+def test_no_password_of_a_store_shows(tmp_path) -> None:
+    for store in ("s3://b?endpoint=https://u:hunter2@h", "https://u:hunter2@h/b"):
+        environ = {"AKOSHA_SNAP_STATE_DIR": str(tmp_path), "AKOSHA_SNAP_STORE": store}
+        shown = status(load_settings(environ=environ)).next_store
+        assert shown is not None
+        assert "hunter2" not in shown
+
+
+def test_a_disk_without_locks(settings, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    note_start(settings.state_dir, NOW)
+    with under_way(settings.state_dir):
+        pass
+    (settings.state_dir / "sync.lock").touch()
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(SourceError, match="has no locks"), under_way(settings.state_dir):
+        pass
+    with pytest.raises(SourceError, match="has no locks"):
+        status(settings)
 
 
 def test_the_file_is_private_and_whole(settings) -> None:
@@ -93,7 +133,9 @@ def test_the_file_is_private_and_whole(settings) -> None:
     assert read_state(settings.state_dir).last == record(1)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'{"last": 3}', b"\xff", b"[]"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'{"last": 3}', b"\xff", b"[]", b'{"last": {"result": {"system_id": "\xff"}}}']
+)
 def test_a_file_that_is_not_ours(settings, text) -> None:
     settings.state_dir.mkdir()
     state_path(settings.state_dir).write_bytes(text)
