@@ -14,7 +14,7 @@ from akosha_snap.akosha.handover import NOTHING, Handover
 from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.akosha.memories import EmbeddingPolicy
 from akosha_snap.akosha.offers import Offers, Upload
-from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, NewerFormatError, ObjectNotFound, SourceError
+from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, NewerFormatError, ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
@@ -100,6 +100,8 @@ class SnapshotStorage:
         """Polls, up to the last complete one, in which the worker took nothing."""
         self.failure: AkoshaSnapError | None = None
         """Why the last poll found nothing, where that is the store's fault: the worker only logs it."""
+        self.upload_failure: AkoshaSnapError | None = None
+        """What last kept an upload from being read; the worker only logs that too."""
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """What lies directly under a prefix; prefixes end in a slash. `systems/` starts a new poll."""
@@ -152,17 +154,18 @@ class SnapshotStorage:
 
     async def _start_poll(self) -> Iterable[str]:
         """The worker is done with all the parts it took: it is polling again. Returns the systems to offer."""
-        if self._polls:
+        if self._polls and self.failure is None:
             self.idle_polls = 0 if self._handed_over else self.idle_polls + 1
         self._polls += 1
         await self._acknowledge()
         self._handed_over = 0
-        self._offered, self.failure = {}, None
+        self._offered = {}
         try:
             self._offered = await asyncio.to_thread(self._offers.find)
         except AkoshaSnapError as error:
             self.failure = error
             raise
+        self.failure = None
         self._drop_superseded()
         return list(self._offered)
 
@@ -226,8 +229,14 @@ class SnapshotStorage:
                 )
             try:
                 part = handover.part()
-            except (DamageError, NewerFormatError, SourceError) as error:
+            except (DamageError, NewerFormatError) as error:
+                self.upload_failure = error
                 self._offers.bad(upload, error)
+                self._handovers.pop(upload, None)
+                raise
+            except AkoshaSnapError as error:  # no room, no network: another poll may have more luck
+                self.upload_failure = error
+                self._report(f"upload {upload[1]} of system {upload[0]} waits: {error}")
                 self._handovers.pop(upload, None)
                 raise
             self._handovers[upload] = handover

@@ -55,6 +55,11 @@ def run_worker(
     _need_akosha()
     is_new = _is_new(options.hot_store)
     hot_store = asyncio.run(_open_hot_store(options.hot_store))
+    if not hasattr(hot_store, "conn"):
+        raise ConfigError(
+            "this hot store cannot be asked which records have arrived, and Akosha's worker tells nobody",
+            hint="give --hot-store FILE: only a DuckDB file is filled without losing records",
+        )
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: asyncio.run(hot_store.close()))
         storage = SnapshotStorage(
@@ -163,6 +168,8 @@ async def _run(storage: SnapshotStorage, hot_store: Any, options: WorkerOptions,
             await asyncio.wait([running], timeout=_LOOK)
         worker.stop()
         storage.abort()
+    if options.once and storage.upload_failure:
+        raise storage.upload_failure
 
 
 @contextlib.asynccontextmanager
