@@ -49,19 +49,20 @@ def run_worker(
 ) -> None:
     """Ingest snapshots from `store` until `stopping`, which is asked ten times a second.
 
-    Raises ConfigError where Akosha is not installed, BusyError where another process has the
-    hot store open, and what is wrong with the store at the start (with `once` at any time).
+    Raises ConfigError where Akosha is not installed or the hot store is not DuckDB, BusyError
+    where another process has the hot store open, and what is wrong with the store at the start
+    (with `once` at any time).
     """
     _need_akosha()
     is_new = _is_new(options.hot_store)
     hot_store = asyncio.run(_open_hot_store(options.hot_store))
-    if not hasattr(hot_store, "conn"):
-        raise ConfigError(
-            "this hot store cannot be asked which records have arrived, and Akosha's worker tells nobody",
-            hint="give --hot-store FILE: only a DuckDB file is filled without losing records",
-        )
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: asyncio.run(hot_store.close()))
+        if not hasattr(hot_store, "conn"):  # it is not DuckDB
+            raise ConfigError(
+                "this hot store cannot be asked which records have arrived, and Akosha's worker tells nobody",
+                hint="give --hot-store FILE: only a DuckDB file is filled without losing records",
+            )
         storage = SnapshotStorage(
             store,
             ledger=None if _is_in_memory(hot_store) else options.ledger,
@@ -72,8 +73,7 @@ def run_worker(
         )
         stack.callback(storage.close)
         asyncio.run(_run(storage, _Breathing(hot_store), options, stopping))
-        if hasattr(hot_store, "conn"):  # then it can be told what has arrived, wherever the worker was stopped
-            asyncio.run(storage.settle())
+        asyncio.run(storage.settle())  # the hot store tells what has arrived, wherever the worker was stopped
 
 
 class _Breathing:
@@ -138,9 +138,7 @@ def _is_in_memory(hot_store: Any) -> bool:
 
 
 def _confirmation(hot_store: Any, report: Callable[[str], None]) -> Any:
-    """Asks the hot store which records it has; None where it is not DuckDB and cannot be asked like that."""
-    if not hasattr(hot_store, "conn"):
-        return None
+    """Asks the hot store, a DuckDB, which records it has."""
 
     async def confirm(ids: Sequence[str]) -> Collection[str]:
         query = "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))"
