@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from blake3 import blake3
 from hypothesis import HealthCheck, settings
 
@@ -355,6 +356,14 @@ def _chunk_list(
             for name, pieces in files.items()
         ],
     )
+
+
+def in_lists(value: ChunkList) -> ChunkList:
+    """The same chunk list with plain lists as columns, which compare as one expects (an array is no list)."""
+    names = ["pack_sizes", "raw_sizes", "pack", "offsets", "stored_sizes", "codecs"]
+    columns = {name: list(getattr(value, name)) for name in names}
+    files = [msgspec.structs.replace(file, frames=list(file.frames)) for file in value.files]
+    return msgspec.structs.replace(value, bases=[list(bases) for bases in value.bases], files=files, **columns)
 
 
 def make_manifest(upload_id: str, files: Sequence[Described], *chunk_list: FrameLocation) -> Manifest:

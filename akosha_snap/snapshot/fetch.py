@@ -19,8 +19,8 @@ _MAX_READ = 16 * 1024 * 1024
 _MAX_GAP = 128 * 1024
 """Unwanted bytes worth reading to save a request: at 20 Mbit/s they take one 50 ms round trip."""
 
-_AHEAD = 3 * _MAX_READ
-"""Bytes asked for before they are wanted: three large reads, or many small ones, eight at a time."""
+_AHEAD = 2 * _MAX_READ
+"""Bytes asked for before they are wanted: two large reads, or many small ones, eight at a time."""
 
 _PARALLEL = 8
 

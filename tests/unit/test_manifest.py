@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from akosha_rules import check_manifest
-from helpers import MIB, NOW, SYSTEM, Described, flipped, make_manifest
+from helpers import MIB, NOW, SYSTEM, Described, flipped, in_lists, make_manifest
 
 from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames import (
@@ -284,17 +284,17 @@ def chain(depth: int) -> ChunkList:
 class TestChunkList:
     def test_it_comes_back(self):
         value = chunk_list()
-        assert decode_chunk_list(encode_chunk_list(value), "l") == value
+        assert in_lists(decode_chunk_list(encode_chunk_list(value), "l")) == value
         assert value.depths() == [1, 1, 2]
 
     def test_an_empty_one_is_fine(self):
         value = chunk_list(packs=[b""], pack_sizes=[0], hashes=b"", raw_sizes=[], pack=[], offsets=[], stored_sizes=[],
                            codecs=[], bases=[], files=[])  # fmt: skip
-        assert decode_chunk_list(encode_chunk_list(value), "l") == value
+        assert in_lists(decode_chunk_list(encode_chunk_list(value), "l")) == value
 
     def test_unknown_fields_are_tolerated(self):
         later = msgspec.to_builtins(chunk_list(), builtin_types=(bytes,)) | {"later": [1, {"x": 2}]}
-        assert decode_chunk_list(msgspec.msgpack.encode(later), "l") == chunk_list()
+        assert in_lists(decode_chunk_list(msgspec.msgpack.encode(later), "l")) == chunk_list()
 
     @pytest.mark.parametrize("rest", [{}, {"packs": "otherwise", "files": 7}])
     def test_a_newer_format_is_newer_however_strange_the_rest(self, rest):
@@ -367,7 +367,7 @@ class TestChunkList:
     )  # fmt: skip
     def test_one_at_the_edge_of_what_is_possible_is_read(self, edge):
         value = chunk_list(**edge)
-        assert decode_chunk_list(encode_chunk_list(value), "l") == value
+        assert in_lists(decode_chunk_list(encode_chunk_list(value), "l")) == value
 
     @pytest.mark.parametrize("column", ["raw_sizes", "packs", "pack_sizes", "pack", "bases", "frames"])
     def test_columns_are_bounded_in_length(self, column):
@@ -380,8 +380,10 @@ class TestChunkList:
     def test_20_million_empty_bases_take_no_memory(self):
         """As lists of Python they would take over 1 GB."""
         count = 20_000_000
-        body = msgspec.msgpack.encode({"format": 1, "bases": 0})[:-1] + b"\xdd" + count.to_bytes(4, "big")
-        data = body + b"\x90" * count
+        bases = msgspec.Raw(b"\xdd" + count.to_bytes(4, "big") + b"\x90" * count)
+        honest = msgspec.msgpack.decode(encode_chunk_list(chunk_list()))
+        data = msgspec.msgpack.encode(honest | {"bases": bases})
+        del bases
         tracemalloc.start()
         try:
             with pytest.raises(DamageError, match="length <= 2000000"):

@@ -14,7 +14,8 @@ from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest.keys import pack_key
-from akosha_snap.snapshot.checks.findings import Findings, Location, NeededFrame
+from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.checks.needed import Location, NeededFrame, PackFrames
 from akosha_snap.snapshot.fetch import Span, fetch
 from akosha_snap.snapshot.system import System
 
@@ -41,11 +42,14 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in sizes]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
-    parts = [part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn)]
-    observer.phase("verify", total=sum(part.span.length for part in parts))
+
+    def parts() -> Iterator[_Part]:  # anew each time: all at once take 170 bytes a frame
+        return (part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn))
+
+    observer.phase("verify", total=sum(part.span.length for part in parts()))
     with tempfile.TemporaryFile() as spill:
         reader = _Reader(findings, spill)
-        for part, stored in zip(parts, fetch(system, (part.span for part in parts)), strict=True):
+        for part, stored in zip(parts(), fetch(system, (part.span for part in parts())), strict=True):
             reader.read(part, stored)
             observer.advance(part.span.length)
     _report(system, findings, order, reader, sizes if whole else {})
@@ -55,8 +59,7 @@ class _Reader:
     """Decodes frames as their bytes come in; chunks that others need are kept on disk."""
 
     def __init__(self, findings: Findings, spill: BinaryIO) -> None:
-        frames = [frame for pack in findings.frames.values() for frame in pack.values()]
-        self._is_base = {base for frame in frames for base in frame.bases}
+        self._is_base = {base for pack in findings.frames.values() for frame in pack.values() for base in frame.bases}
         self._spill = spill
         self._spilled: dict[Location, tuple[int, int]] = {}
         self._hashers: dict[bytes, blake3] = {}
@@ -125,7 +128,7 @@ def _draw(findings: Findings, sample: float) -> set[Location]:
 def _parts(findings: Findings, pack_id: bytes, size: int, drawn: set[Location] | None) -> Iterator[_Part]:
     """The stretches of a pack in order: all of it, or only the frames drawn."""
     position = 0
-    for offset, frame in sorted(findings.frames.get(pack_id, {}).items()):
+    for offset, frame in sorted(findings.frames.get(pack_id, PackFrames()).items()):
         if drawn is None:
             yield from _filler(pack_id, position, offset)
         if drawn is None or (pack_id, offset) in drawn:
@@ -163,6 +166,6 @@ def _users_of(system: System, findings: Findings, pack_id: bytes, offsets: set[i
         if pack_id in snapshot.pack_sizes:
             needs = Findings()
             needs.add_snapshot(snapshot.upload_id, snapshot.manifest, system.chunk_list(snapshot.manifest))
-            if offsets & needs.frames.get(pack_id, {}).keys():
+            if offsets & needs.frames.get(pack_id, PackFrames()).keys():
                 users.append(snapshot.upload_id)
     return users

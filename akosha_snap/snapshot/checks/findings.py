@@ -7,23 +7,11 @@ from typing import NamedTuple
 
 from akosha_snap.manifest import ChunkList, Manifest
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.checks.needed import NeededFrame, PackFrames
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.results import Problem
 
-__all__ = ["Findings", "Location", "NeededFrame", "Opened"]
-
-Location = tuple[bytes, int]
-"""A frame's place: pack id and offset in bytes. Unlike a chunk hash it is unique where two packs hold one chunk."""
-
-
-class NeededFrame(NamedTuple):
-    """A frame that some snapshot needs, as that snapshot's chunk list describes it. Sizes in bytes."""
-
-    hash: bytes
-    stored_size: int
-    raw_size: int
-    codec: int
-    bases: tuple[Location, ...]
+__all__ = ["Findings", "Opened"]
 
 
 class Opened(NamedTuple):
@@ -42,7 +30,7 @@ class Findings:
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.opened: list[Opened] = []
-        self.frames: dict[bytes, dict[int, NeededFrame]] = {}
+        self.frames: dict[bytes, PackFrames] = {}
 
     def problem(self, kind: str, key: str, snapshots: Iterable[str], detail: str) -> None:
         """Record a problem with the object `key`; of one kind there is one, with all the snapshots it touches."""
@@ -88,6 +76,6 @@ class Findings:
             self._need(upload_id, bytes.fromhex(pointer.pack), pointer.offset, listed)
 
     def _need(self, upload_id: str, pack_id: bytes, offset: int, frame: NeededFrame) -> None:
-        if self.frames.setdefault(pack_id, {}).setdefault(offset, frame) != frame:
+        if not self.frames.setdefault(pack_id, PackFrames()).add(offset, frame):
             detail = f"it describes the frame at byte {offset} of pack {pack_id.hex()} otherwise than another snapshot"
             self.problem("frames_disagree", upload_id, [upload_id], detail)

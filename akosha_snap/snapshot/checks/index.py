@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from akosha_snap.errors import AkoshaSnapError, DamageError, ObjectNotFound
 from akosha_snap.frames import Footer
 from akosha_snap.manifest.keys import pack_key
-from akosha_snap.snapshot.checks.findings import Findings, NeededFrame
+from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.checks.needed import NeededFrame, PackFrames
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.system import System
 
@@ -37,7 +38,7 @@ def check_index(system: System, findings: Findings) -> None:
 
 def _compare(key: str, pack_id: bytes, footer: Footer, findings: Findings) -> None:
     entries = {entry.offset: entry for entry in footer.entries()}
-    for offset, frame in findings.frames.get(pack_id, {}).items():
+    for offset, frame in findings.frames.get(pack_id, PackFrames()).items():
         entry = entries.get(offset)
         wanted = (frame.hash, frame.stored_size, frame.raw_size, frame.codec, _base_hashes(frame, findings))
         if entry is None or wanted != (entry.hash, entry.stored_size, entry.raw_size, entry.codec, entry.bases):
