@@ -1,0 +1,45 @@
+"""Work that must not take longer than it may, whatever it waits for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["TimeLimit", "within"]
+
+_T = TypeVar("_T")
+
+
+class TimeLimit(TimeoutError):
+    """The work was not done in the time it had. A TimeoutError that the work itself raised is none of these."""
+
+
+def within(seconds: float, work: Callable[[], _T], *, give_up: Callable[[], None] = lambda: None) -> _T:
+    """What `work` returns or raises, or TimeLimit once `seconds` have passed.
+
+    It runs in a thread of its own, because some waits know no deadline: a name that is looked up, a
+    server that sends a byte now and then. A thread cannot be ended from outside: `give_up` is called
+    when nobody waits for it any more, after Ctrl-C too, and should make it end soon.
+    """
+    outcome: list[tuple[_T] | BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(),))
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="akosha-snap within")
+    thread.start()
+    try:
+        thread.join(max(seconds, 0.0))
+    finally:
+        if not outcome:
+            give_up()
+    if not outcome:
+        raise TimeLimit(f"not done in {seconds:g} s")
+    (found,) = outcome
+    if isinstance(found, BaseException):
+        raise found
+    return found[0]
