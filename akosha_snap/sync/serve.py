@@ -38,7 +38,8 @@ def serve(request: Request, now: Callable[[], dt.datetime] = _utc_now) -> Reply:
     if request.triggered_by == SESSION_END and not settings.upload_on_session_end:
         with contextlib.suppress(OSError):
             append(settings.state_dir, "the end of a session syncs nothing: upload_on_session_end is off", started)
-        return Reply(SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id))
+        off = SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id)
+        return Reply(_with(off, request.warnings))
     with contextlib.ExitStack() as until_noted:
         try:
             was_noted = _begin(request, settings, started, until_noted)
@@ -87,6 +88,7 @@ def _ended(
         result = failed(failure, triggered_by=request.triggered_by)
     else:
         result = msgspec.structs.replace(outcome, triggered_by=request.triggered_by)
+    result = _with(result, request.warnings)
     text = _summary(result)
     if isinstance(outcome, Exception) and not isinstance(outcome, AkoshaSnapError):
         text += "\n" + "".join(traceback.format_exception(outcome))
@@ -96,8 +98,12 @@ def _ended(
         note(state_dir, record, was_noted=was_noted)
     except OSError as error:
         warning = f"how this sync ended cannot be remembered in {state_dir}: {error.strerror or error}"
-        result = msgspec.structs.replace(result, warnings=[*result.warnings, warning])
+        result = _with(result, [warning])
     return Reply(result, failure)
+
+
+def _with(result: SyncResult, warnings: list[str]) -> SyncResult:
+    return msgspec.structs.replace(result, warnings=[*result.warnings, *warnings])
 
 
 def _without(failure: SyncFailure, secret: Secret | None) -> SyncFailure:

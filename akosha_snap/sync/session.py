@@ -26,9 +26,7 @@ async def sync_to_akosha(
     `success` false and `error`, never raised.
     """
     try:
-        request = Request(
-            flags=_flags(method, enable_fallback), host=host_settings(settings), triggered_by=triggered_by
-        )
+        request = _request(method, enable_fallback, settings, triggered_by)
         return _as_dict((await answer(request)).result)
     except Exception as error:
         return _as_dict(failed(failure_of(error), triggered_by=triggered_by))
@@ -43,13 +41,17 @@ def sync_in_background(
     AKOSHA_UPLOAD_ON_SESSION_END is off. Never raises.
     """
     try:
-        request = Request(
-            flags=_flags(method, enable_fallback), host=host_settings(settings), triggered_by=triggered_by
-        )
+        request = _request(method, enable_fallback, settings, triggered_by)
         start(request, reply=False)
     except Exception:
         return False
     return True
+
+
+def _request(method: Method, enable_fallback: bool, settings: object, triggered_by: str) -> Request:
+    host = host_settings(settings)
+    flags = _flags(method, enable_fallback)
+    return Request(flags=flags, host=host.given, warnings=host.ignored, triggered_by=triggered_by)
 
 
 def _flags(method: Method, enable_fallback: bool) -> Given:

@@ -14,13 +14,17 @@ SESSION_END = "session_end"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One sync. `flags` and `host` are as in `load_settings`; a token travels here, never in a command line."""
+    """One sync. `flags` and `host` are as in `load_settings`; a token travels here, never in a command line.
+
+    `warnings` are known before it starts; its result has them, however it ends.
+    """
 
     flags: Given = {}
     host: Given = {}
     reflections: bool = True
     knowledge_graph: bool = True
     triggered_by: str = "manual"
+    warnings: list[str] = []
 
 
 class Reply(msgspec.Struct, frozen=True):

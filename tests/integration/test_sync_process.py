@@ -239,9 +239,37 @@ def test_one_memory_alone(bucket, session, memory) -> None:
 
 def test_given_settings_come_first(bucket, session, memory, tmp_path) -> None:
     folder = tmp_path / "folder"
-    result = asyncio.run(HybridAkoshaSync(store=str(folder), system_id="other").sync_memories())
+    result = asyncio.run(HybridAkoshaSync(store=folder, system_id="other").sync_memories())  # type: ignore[arg-type]
     assert (result["store"], result["system_id"]) == (folder.as_uri(), "other")
     assert (folder / "systems" / "other").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"store": 7}, "the argument store is neither text nor a path of text"),
+        ({"store": Path}, "the argument store is neither"),
+        ({"enable_fallback": "no"}, "the argument enable_fallback is neither true nor false"),
+        ({"bucket": "x"}, "there is no setting 'bucket'"),
+    ],
+)
+def test_given_settings_that_are_none(given: Any, said: str) -> None:
+    for kind in (HybridAkoshaSync, CloudMemoryUploader):
+        with pytest.raises(ConfigError, match=said):
+            kind(**given)
+
+
+def test_a_setting_of_the_host_that_cannot_be_right_is_said(session, memory, tmp_path) -> None:
+    from types import SimpleNamespace
+
+    host = SimpleNamespace(akosha_force_method="fax", akosha_cloud_bucket=(tmp_path / "folder").as_uri())
+    word = "force_method of the host program is not one of auto, cloud, http: it counts as not set"
+    result = asyncio.run(sync_to_akosha(settings=host))
+    assert (result["success"], result["warnings"]) == (True, [word])
+    assert f"warning: {word}" in (memory / "state" / "sync.log").read_text()
+    host.akosha_cloud_bucket = None
+    assert asyncio.run(sync_to_akosha(settings=host))["warnings"] == [word], "of a sync that fails, too"
+    assert asyncio.run(HybridAkoshaSync(host, store=tmp_path / "b").sync_memories())["warnings"] == [word]
 
 
 def test_the_old_name_warns_and_takes_http_alone(bucket, session) -> None:
