@@ -124,6 +124,18 @@ def test_full_is_for_http(cli, tmp_path) -> None:
     assert "--full is for HTTP" in outcome.error
 
 
+def test_full_where_the_settings_say_cloud(cli, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AKOSHA_FORCE_METHOD", "cloud")
+    monkeypatch.setenv("AKOSHA_SNAP_STORE", str(tmp_path / "store"))
+    outcome = cli("push", "--full")
+    assert outcome.code == 2
+    assert "--full is for HTTP, and the way is cloud alone" in outcome.error
+    assert not (tmp_path / "store").exists()
+    with running_fake() as akosha:
+        monkeypatch.setenv("AKOSHA_URL", akosha.url)
+        assert cli("push", "--full", "--method", "http").code == 0
+
+
 def test_a_store_that_is_named_is_the_way(cli, no_akosha, data, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("AKOSHA_FORCE_METHOD", "http")
     result = cli("push", "--store", tmp_path / "named", "--json").json
