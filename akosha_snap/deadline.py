@@ -32,14 +32,19 @@ def within(seconds: float, work: Callable[[], _T], *, give_up: Callable[[], None
 
     thread = threading.Thread(target=run, daemon=True, name="akosha-snap within")
     thread.start()
+    late = True
     try:
         thread.join(max(seconds, 0.0))
+        late = not outcome
     finally:
-        if not outcome:
+        if late:
             give_up()
-    if not outcome:
+    if late:
         raise TimeLimit(f"not done in {seconds:g} s")
-    (found,) = outcome
-    if isinstance(found, BaseException):
+    found = outcome.pop()
+    if isinstance(found, tuple):
+        return found[0]
+    try:
         raise found
-    return found[0]
+    finally:
+        del found  # it refers to this frame: else all that its frames hold would stay until the next collection
