@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from akosha_snap.errors import AkoshaSnapError, DamageError, SourceError
+from akosha_snap.errors import AkoshaSnapError, DamageError, SourceError, UnsupportedStorage
 from akosha_snap.source.beside import WAL_SUFFIX
 from akosha_snap.source.clone import try_clone
 from akosha_snap.source.files import shown
 from akosha_snap.source.lean_duckdb import load_duckdb
-from akosha_snap.source.model import UnsupportedStorage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Error

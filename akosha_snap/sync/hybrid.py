@@ -10,7 +10,7 @@ from akosha_snap.config import Given, Method, checked_given
 from akosha_snap.sync.host_settings import host_settings
 from akosha_snap.sync.process import answer
 from akosha_snap.sync.results import raised
-from akosha_snap.sync.wire import Request
+from akosha_snap.sync.wire import SyncRequest
 
 __all__ = ["HybridAkoshaSync"]
 
@@ -45,7 +45,7 @@ class HybridAkoshaSync:
         if force_method != "auto":
             flags["force_method"] = force_method
         reply = await answer(
-            Request(
+            SyncRequest(
                 flags=flags,
                 host=self._host.given,
                 warnings=self._host.ignored,

@@ -10,7 +10,7 @@ from akosha_snap.config import Given, Method
 from akosha_snap.sync.host_settings import host_settings
 from akosha_snap.sync.process import answer, start
 from akosha_snap.sync.results import failed, failure_of
-from akosha_snap.sync.wire import SESSION_END, Request
+from akosha_snap.sync.wire import SESSION_END, SyncRequest
 
 __all__ = ["sync_in_background", "sync_to_akosha"]
 
@@ -48,10 +48,10 @@ def sync_in_background(
     return True
 
 
-def _request(method: Method, enable_fallback: bool, settings: object, triggered_by: str) -> Request:
+def _request(method: Method, enable_fallback: bool, settings: object, triggered_by: str) -> SyncRequest:
     host = host_settings(settings)
     flags = _flags(method, enable_fallback)
-    return Request(flags=flags, host=host.given, warnings=host.ignored, triggered_by=triggered_by)
+    return SyncRequest(flags=flags, host=host.given, warnings=host.ignored, triggered_by=triggered_by)
 
 
 def _flags(method: Method, enable_fallback: bool) -> Given:

@@ -33,7 +33,7 @@ from akosha_snap.sync import (
 )
 from akosha_snap.sync.process import start
 from akosha_snap.sync.status import SyncStatus
-from akosha_snap.sync.wire import Request
+from akosha_snap.sync.wire import SyncRequest
 
 pytestmark = pytest.mark.seaweed
 
@@ -283,7 +283,7 @@ def test_the_old_name_warns_and_takes_http_alone(bucket, session) -> None:
 def test_a_killed_sync_is_noticed(seaweed_credentials, session, memory, monkeypatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AKOSHA_SNAP_STORE", f"s3://bucket?endpoint=http://127.0.0.1:{silent.getsockname()[1]}")
-        process = start(Request(), reply=False)
+        process = start(SyncRequest(), reply=False)
         _wait("running")
         process.send_signal(signal.SIGKILL)
         _wait("killed")
@@ -310,7 +310,7 @@ def test_a_token_shows_nowhere(seaweed_credentials, session, memory, monkeypatch
     monkeypatch.delenv("AKOSHA_API_TOKEN")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AKOSHA_SNAP_STORE", f"s3://bucket?endpoint=http://127.0.0.1:{silent.getsockname()[1]}")
-        process = start(Request(flags={"api_token": TOKEN}), reply=False)
+        process = start(SyncRequest(flags={"api_token": TOKEN}), reply=False)
         _wait("running")
         seen = Path(f"/proc/{process.pid}/cmdline").read_bytes() + Path(f"/proc/{process.pid}/environ").read_bytes()
         process.kill()
