@@ -221,3 +221,22 @@ def test_their_settings(environment) -> None:
     assert settings.need_store().value == "s3://memories"
     assert (settings.endpoint, settings.enable_fallback) == ("http://127.0.0.1:1", False)
     assert settings.upload_on_session_end is True
+
+
+def test_reading_loads_none_of_their_large_libraries(environment) -> None:
+    """The client of DuckDB 1.5 would load pandas, which Session-Buddy brings, to look at a parameter."""
+    from memory_db import GRAPH, REFLECTION, build
+
+    build(environment, conversations=8)
+    code = f"""
+import sys
+from pathlib import Path
+from akosha_snap.source import count_records, read_records
+for name in {REFLECTION!r}, {GRAPH!r}:
+    path = Path({str(environment)!r}) / name
+    print(len(list(read_records(path))), count_records(path) is not None)
+print(sorted({{"pandas", "pyarrow", "numpy"}} & sys.modules.keys()))
+import pandas
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["9 True", "24 True", "[]"]

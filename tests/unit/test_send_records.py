@@ -19,10 +19,13 @@ import msgspec
 import pytest
 from fake_akosha import BATCH_TOOL, MAX_BODY, FakeAkosha, running_fake
 
-from akosha_snap.akosha import SendResult, failures, mcp_client, send_records
+from akosha_snap.akosha import SendResult, failures, mcp_client, send_records, sending
+from akosha_snap.akosha import batches as batches_module
+from akosha_snap.akosha import send as akosha_send
 from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.errors import AkoshaError, CapabilityError, ConfigError, DamageError, TransientAkoshaError
 from akosha_snap.events import Observer
+from akosha_snap.source import Record, read_records
 
 SYSTEM = "mac-local"
 TABLE = "CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR, embedding FLOAT[], timestamp TIMESTAMP)"
@@ -373,6 +376,24 @@ def test_bodies_never_exceed_the_limit_and_are_well_filled(fake: FakeAkosha, tmp
 def test_never_more_than_a_thousand_records(fake: FakeAkosha, tmp_path: Path) -> None:
     send(fake, many(tmp_path / "a.duckdb", 2300))
     assert batches(fake) == [1000, 1000, 300]
+
+
+def test_records_are_read_as_they_are_sent(fake: FakeAkosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, no more than a batch and the group after it are read and not yet answered."""
+    ahead: list[int] = []
+    read = 0
+
+    def watched(*args: Any) -> Iterator[Record]:
+        nonlocal read
+        for record in read_records(*args):
+            read += 1
+            ahead.append(read - len(fake.stored))
+            yield record
+
+    monkeypatch.setattr(akosha_send, "read_records", watched)
+    assert send(fake, many(tmp_path / "a.duckdb", 5000)).stored == 5000
+    assert read == 5000
+    assert max(ahead) <= batches_module.MAX_RECORDS + sending._GROUP
 
 
 def test_a_proxy_that_takes_less(fake: FakeAkosha, tmp_path: Path) -> None:
