@@ -19,7 +19,17 @@ import msgspec
 from akosha_snap.errors import ConfigError
 from akosha_snap.manifest.ids import check_system_id, system_id_from_hostname
 
-__all__ = ["MEMORY_FILES", "Given", "Method", "Secret", "Setting", "Settings", "load_settings", "state_dir_at_least"]
+__all__ = [
+    "MEMORY_FILES",
+    "Given",
+    "Method",
+    "Secret",
+    "Setting",
+    "Settings",
+    "checked_given",
+    "load_settings",
+    "state_dir_at_least",
+]
 
 MEMORY_FILES = ("reflection.duckdb", "knowledge_graph.duckdb")
 """What a push takes from the data folder where no file is named."""
@@ -72,6 +82,27 @@ class Given(TypedDict, total=False):
     force_method: str | None
     enable_fallback: bool | None
     upload_on_session_end: bool | None
+
+
+_SWITCHES = {"enable_fallback", "upload_on_session_end"}
+
+
+def checked_given(given: Mapping[str, object]) -> Given:
+    """`given` as settings may travel to another process: text, true or false; a path becomes text.
+
+    Raises ConfigError for a name that is no setting's, and for a value of another type.
+    """
+    names = Given.__annotations__
+    checked: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in names:
+            raise ConfigError(f"there is no setting {name!r}", hint=f"the settings are {', '.join(names)}")
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        kind, what = (bool, "neither true nor false") if name in _SWITCHES else (str, "neither text nor a path of text")
+        if plain is not None and not isinstance(plain, kind):
+            raise ConfigError(f"the argument {name} is {what}", hint="correct it")
+        checked[name] = plain
+    return cast("Given", checked)
 
 
 class Secret:

@@ -27,6 +27,7 @@ __all__ = [
     "StoreNotFound",
     "TransientAkoshaError",
     "TransientStoreError",
+    "UnsupportedStorage",
 ]
 
 
@@ -43,6 +44,12 @@ class AkoshaSnapError(Exception):
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
+    @classmethod
+    def named(cls, kind: str) -> type[AkoshaSnapError]:
+        """The class of this module with the name `kind`, this one where it has none: an error from another process."""
+        found = globals().get(kind)
+        return found if isinstance(found, type) and issubclass(found, AkoshaSnapError) else cls
+
 
 class ConfigError(AkoshaSnapError):
     """An argument, setting or URL that cannot be right."""
@@ -52,6 +59,10 @@ class ConfigError(AkoshaSnapError):
 
 class SourceError(AkoshaSnapError):
     """A local file that cannot be read as it should."""
+
+
+class UnsupportedStorage(SourceError):
+    """The installed DuckDB is too old to open this file."""
 
 
 class DamageError(AkoshaSnapError):

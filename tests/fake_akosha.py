@@ -24,8 +24,9 @@ class FakeAkosha:
 
     A fault is a status such as `500`, or `(status, headers, body)`, or the name of one:
     `drop` (the connection ends before anything is done), `lose` (all is done, the answer is lost), `cut`
-    (half an answer), `hang`, `drip`, `restart` (everything is forgotten, then as usual), `forget_session`,
-    or a dict, the result of the tool. None answers as usual.
+    (half an answer), `hang`, `drip` (a byte of the answer now and then), `drip_headers` (of its headers),
+    `restart` (everything is forgotten, then as usual), `forget_session`, or a dict, the result of the
+    tool. None answers as usual.
     """
 
     def __init__(self) -> None:
@@ -36,11 +37,13 @@ class FakeAkosha:
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         self.calls: list[tuple[str, Any]] = []
         self.sse = True
-        self.healthz: int | None = 200
+        self.healthz: int | str | None = 200  # or "html", or "drip_headers"
         self.html = False
         self.token: str | None = None
         self.max_body = MAX_BODY
         self.initialize_fault: Any = None
+        self.elsewhere = "http://127.0.0.2:1/mcp?token=hidden"
+        self.dripped = 0
         self.url = ""
 
     def methods(self) -> list[str]:
@@ -91,7 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/healthz" and self.fake.healthz:
-            if self.fake.html:
+            if self.fake.healthz == "drip_headers":
+                return self._drip_headers()
+            if self.fake.html or self.fake.healthz == "html":
                 return self._reply(200, b"<html>hello</html>", {"Content-Type": "text/html"})
             return self._reply(self.fake.healthz, b'{"status":"ok"}')
         return self._reply(404, b"Not Found")
@@ -112,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/mcp/":
             return self._reply(307, b"", {"Location": "/mcp"})
         if self.path == "/elsewhere":
-            return self._reply(307, b"", {"Location": "http://127.0.0.2:1/mcp?token=hidden"})
+            return self._reply(307, b"", {"Location": fake.elsewhere})
         if self.path == "/loop":
             return self._reply(308, b"", {"Location": "/loop"})
         if self.path != "/mcp":
@@ -150,6 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(fault[0], fault[2], fault[1])
         if isinstance(fault, dict):
             return self._answer(message, fault)
+        if fault == "drip_headers":
+            return self._drip_headers()
         if fault == "drop":
             return self._hang_up()
         if fault == "hang":
@@ -191,6 +198,16 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def _drip_headers(self) -> None:
+        """A byte of a header every 50 ms, for 4 s or until nobody listens."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+            for _ in range(80):
+                self.wfile.write(b"x")
+                self.fake.dripped += 1
+                time.sleep(0.05)
+        return self._hang_up()
 
     def _hang_up(self) -> None:
         self.close_connection = True

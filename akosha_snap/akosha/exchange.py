@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
+from akosha_snap.akosha.connection import Connection, Send
+from akosha_snap.akosha.redirects import PORTS, port_of, redirected
 from akosha_snap.akosha.replies import event_data, find_reply, limited
-from akosha_snap.akosha.statuses import RequestTooLarge, SessionLost, check_status, refusal
+from akosha_snap.akosha.statuses import CHECK_URL, RequestTooLarge, SessionLost, check_status, refusal
+from akosha_snap.deadline import TimeLimit
 from akosha_snap.errors import AkoshaError, ConfigError, TransientAkoshaError
 from akosha_snap.stores.masking import masked
 
@@ -18,20 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "RequestTooLarge", "SessionLost"]
 
-_CONNECT_TIMEOUT = 5.0
 _GOODBYE_TIMEOUT = 2.0
 _MAX_REDIRECTS = 3
 _REDIRECTS = {301, 302, 307, 308}
-_PORTS = {"http": 80, "https": 443}
-_CHECK_URL = "check AKOSHA_URL; Akosha's own server is at http://localhost:8682/mcp"
+
+
+class _Answer(NamedTuple):
+    """What a response told: where to go instead, or the result and the session it belongs to."""
+
+    location: str | None = None
+    result: Any = None
+    session: str | None = None
 
 
 class Exchange:
     """The connection to one server. It knows of HTTP and of the session's id, not of what is said."""
 
     def __init__(self, url: str, *, token: str | None, transport: httpx.BaseTransport | None = None) -> None:
-        import httpx
-
         self.shown = masked(url)
         self._secrets = _secrets(url, token)
         self._url = _checked(url, self.shown)
@@ -46,20 +52,24 @@ class Exchange:
                 raise ConfigError("the Akosha token is not one: it has other than printable ASCII characters")
             headers["Authorization"] = f"Bearer {token}"
         try:
-            self._client = httpx.Client(headers=headers, transport=transport)
+            self._connection = Connection(headers, transport=transport)
         except (ValueError, ImportError) as error:  # a proxy in the environment that cannot be one
             raise ConfigError(
                 f"no HTTP client can be made: {self.clean(error)}", hint="check the proxy variables"
             ) from None
 
-    def close(self) -> None:
-        """End the session on the server, as well as can be, and close the connection."""
+    def close(self, seconds: float = _GOODBYE_TIMEOUT) -> None:
+        """End the session on the server, as well as can be in so many seconds, and close the connection."""
         import httpx
 
-        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+        def leave(send: Send) -> None:
+            with send("DELETE", self._url, headers=self._session_headers()):
+                pass
+
+        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL, TimeLimit):
             if self._session:
-                self._client.delete(self._url, headers=self._session_headers(), timeout=_GOODBYE_TIMEOUT)
-        self._client.close()
+                self._connection.use(seconds, leave)
+        self._connection.close()
 
     def forget_session(self) -> None:
         """The next request belongs to no session."""
@@ -67,26 +77,34 @@ class Exchange:
 
     def ask(self, body: bytes, request_id: int, seconds: float) -> Any:
         """Send a request; returns its result. Raises AkoshaError and its kinds, or CredentialsError."""
-        with self._sent(body, seconds) as (response, pieces):
+
+        def read(response: httpx.Response, pieces: Iterator[bytes]) -> _Answer:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "application/json":
                 messages: Iterator[bytes] = iter([b"".join(pieces)])
             elif kind == "text/event-stream":
                 messages = event_data(pieces)
             else:
-                raise refusal(self.shown, f"answered with {kind or 'nothing'}, not with MCP", hint=_CHECK_URL)
+                raise refusal(self.shown, f"answered with {kind or 'nothing'}, not with MCP", hint=CHECK_URL)
             for data in messages:
                 found, result = self._find(data, request_id)
                 if found:
-                    self._session = response.headers.get("mcp-session-id") or self._session
-                    return result
-        raise TransientAkoshaError(f"{self.shown} ended its answer before it was complete", hint=_CHECK_URL)
+                    return _Answer(result=result, session=response.headers.get("mcp-session-id"))
+            raise TransientAkoshaError(f"{self.shown} ended its answer before it was complete", hint=CHECK_URL)
+
+        answer = self._sent(body, seconds, read)
+        self._session = answer.session or self._session
+        return answer.result
 
     def tell(self, body: bytes, seconds: float) -> None:
         """Send a notification, which has no answer."""
-        with self._sent(body, seconds) as (_, pieces):
+
+        def pass_over(_: httpx.Response, pieces: Iterator[bytes]) -> _Answer:
             for _piece in pieces:
                 pass
+            return _Answer()
+
+        self._sent(body, seconds, pass_over)
 
     def _find(self, data: bytes, request_id: int) -> tuple[bool, Any]:
         try:
@@ -94,27 +112,21 @@ class Exchange:
         except AkoshaError as error:
             raise type(error)(self.clean(error.message), hint=error.hint) from None
 
-    @contextlib.contextmanager
-    def _sent(self, body: bytes, seconds: float) -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
-        """A good response to `body`, and its pieces; redirects are followed, errors raised."""
+    def _sent(self, body: bytes, seconds: float, read: Callable[[httpx.Response, Iterator[bytes]], _Answer]) -> _Answer:
+        """What `read` makes of a good response and its pieces; redirects are followed, errors raised."""
         import httpx
 
         ends = time.monotonic() + seconds
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_TIMEOUT))
                 self.requests += 1
                 self.bytes_sent += len(body)
-                with self._client.stream(
-                    "POST", self._url, content=body, headers=self._session_headers(), timeout=timeout
-                ) as response:
-                    if response.status_code not in _REDIRECTS:
-                        self._check(response, ends)
-                        yield response, self._pieces(response, ends)
-                        return
-                    self._url = self._redirected(response)
-            raise refusal(self.shown, "redirects without end", hint=_CHECK_URL)
-        except httpx.TimeoutException as error:
+                answer = self._connection.use(ends - time.monotonic(), self._request(body, read))
+                if answer.location is None:
+                    return answer
+                self._url = self._redirected(answer.location)
+            raise refusal(self.shown, "redirects without end", hint=CHECK_URL)
+        except (TimeLimit, httpx.TimeoutException) as error:
             raise TransientAkoshaError(
                 f"{self.shown} did not answer in {seconds:.0f} s", hint="check that Akosha is running and not stuck"
             ) from error
@@ -126,33 +138,37 @@ class Exchange:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise AkoshaError(f"{self.shown} gave an answer that cannot be read: {self.clean(error)}") from None
 
-    def _check(self, response: httpx.Response, ends: float) -> None:
+    def _request(
+        self, body: bytes, read: Callable[[httpx.Response, Iterator[bytes]], _Answer]
+    ) -> Callable[[Send], _Answer]:
+        """One request. It may be left to itself when it is late, so it changes nothing of ours."""
+        url, headers = self._url, self._session_headers()
+
+        def work(send: Send) -> _Answer:
+            with send("POST", url, content=body, headers=headers) as response:
+                if response.status_code in _REDIRECTS:
+                    return _Answer(location=response.headers.get("location", ""))
+                self._check(response)
+                return read(response, limited(response.iter_bytes()))
+
+        return work
+
+    def _check(self, response: httpx.Response) -> None:
         if response.is_success:
             return
         said = b""
-        for piece in self._pieces(response, ends):
+        for piece in limited(response.iter_bytes()):
             said += piece
             if len(said) > 4096:
                 break
         text = self.clean(said.decode("utf-8", "replace"))
         check_status(response, text, shown=self.shown, in_session=self._session is not None, has_token=self._has_token)
 
-    def _pieces(self, response: httpx.Response, ends: float) -> Iterator[bytes]:
-        """The body as it comes; a server that drips is held to the deadline like one that is silent."""
-        for piece in limited(response.iter_bytes()):
-            if time.monotonic() > ends:
-                raise TransientAkoshaError(f"{self.shown} did not end its answer in time")
-            yield piece
-
-    def _redirected(self, response: httpx.Response) -> str:
-        """Where to go instead: the same server only, for the token must not go elsewhere."""
-        target = urljoin(self._url, response.headers.get("location", ""))
-        here, there = urlsplit(self._url), urlsplit(target)
-        same = (here.scheme, here.hostname, _port(here)) == (there.scheme, there.hostname, _port(there))
-        safer = here.hostname == there.hostname and (here.scheme, there.scheme) == ("http", "https")
-        if not (same or safer):
-            raise refusal(self.shown, f"redirects to another server, {masked(target)}", hint=_CHECK_URL)
-        return str(there._replace(netloc=here.netloc).geturl()) if same else target
+    def _redirected(self, location: str) -> str:
+        url = redirected(self._url, location)
+        if url is None:
+            raise refusal(self.shown, f"redirects to another server, {self.clean(location)}", hint=CHECK_URL)
+        return url
 
     def _session_headers(self) -> dict[str, str]:
         headers = {"Mcp-Session-Id": self._session} if self._session else {}
@@ -170,17 +186,13 @@ def _checked(url: str, shown: str) -> str:
     try:
         parts = urlsplit(url)
         valid = (
-            parts.scheme in _PORTS and bool(parts.hostname) and _port(parts) and url.isprintable() and " " not in url
+            parts.scheme in PORTS and bool(parts.hostname) and port_of(parts) and url.isprintable() and " " not in url
         )
     except ValueError:
         valid = False
     if not valid:
-        raise ConfigError(f"{shown!r} is not the URL of an Akosha server", hint=_CHECK_URL)
+        raise ConfigError(f"{shown!r} is not the URL of an Akosha server", hint=CHECK_URL)
     return url
-
-
-def _port(parts: Any) -> int:
-    return int(parts.port or _PORTS.get(parts.scheme, 0))
 
 
 def _secrets(url: str, token: str | None) -> list[str]:

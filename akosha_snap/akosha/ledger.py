@@ -143,6 +143,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if version not in {0, _VERSION}:
         raise sqlite3.DatabaseError("a ledger of another version")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not to be found in the file
     connection.executescript(_TABLES)
     connection.execute(f"PRAGMA user_version = {_VERSION}")
 

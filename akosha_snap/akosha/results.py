@@ -20,7 +20,7 @@ class SendResult(msgspec.Struct, kw_only=True):
     `sent` were handed to it in this run: `stored` are new there, `duplicates` it had already, which
     is as good. `unchanged` were handed over by an earlier run. `skipped` have no text, or no vector
     under the policy "skip". `failed` were refused, or are too large for a request: they are tried again by
-    the next run; `errors` lists the first 20 of them, `failures_file` all. `not_sent_kinds` counts,
+    the next run; `errors` lists the first 20 of them, `failures_file` the first 4 MiB. `not_sent_kinds` counts,
     by kind, what this server has no tool for. `resent_all`: the server had lost what it was sent,
     so everything was sent again. `requests` and `bytes_sent` (of bodies) include every retry.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from akosha_snap.akosha.failures import Failures
@@ -19,7 +19,7 @@ from akosha_snap.errors import AkoshaError, CapabilityError, ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.frames import content_hash
 from akosha_snap.manifest.ids import check_system_id
-from akosha_snap.source import KINDS, Kind, count_in_child, read_records
+from akosha_snap.source import KINDS, Kind, Record, count_in_child, read_records
 
 __all__ = ["send_records"]
 
@@ -83,7 +83,8 @@ def send_records(
                     observer=observer or Observer(),
                 )
                 try:
-                    sending.check_memory()
+                    with contextlib.closing(_memories(databases, able)) as records:
+                        sending.check_memory(records)
                     _send_all(sending, databases, able)
                 except ServerForgot:
                     ledger.forget()
@@ -130,6 +131,12 @@ def _send_all(sending: Sending, databases: Sequence[Path], kinds: list[Kind]) ->
                 sending.graph(records)
             else:
                 sending.memories(records)
+
+
+def _memories(databases: Sequence[Path], kinds: list[Kind]) -> Generator[Record]:
+    """The records of the kinds that the server can be asked for again."""
+    for path in databases:
+        yield from read_records(path, [kind for kind in kinds if kind not in TOOLS])
 
 
 def _counts(databases: Sequence[Path], kinds: list[Kind]) -> dict[str, int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from akosha_snap.akosha.batches import MAX_BODY, Piece, cut
 from akosha_snap.akosha.exchange import RequestTooLarge
 from akosha_snap.akosha.failures import Failures
@@ -25,12 +23,9 @@ __all__ = ["Sending", "ServerForgot"]
 _GROUP = 200
 """Records looked up in the ledger together."""
 
-_PROBE = "probe"
-"""The note with a record, as it was sent, that the server must still have."""
-
 _UNVERIFIED = "unverified"
-"""The note that the probe was sent, and not yet found to be a duplicate. A server that was restarted has the
-probe then, so asking it again proves nothing."""
+"""The note that a record was sent as a probe, and not yet found to be a duplicate. A server that was restarted
+has it then, so asking it again proves nothing."""
 
 
 class ServerForgot(Exception):
@@ -63,21 +58,41 @@ class Sending:
         self._max_bytes = MAX_PIECES
         self._interruptions = client.interruptions
         self._under_way: set[str] = set()
+        self._probe: Piece | None = None  # a record that the server must have; the oldest one proves most
+        self._is_true = True  # the ledger, as far as anybody can tell
         self.result = SendResult()
 
-    def check_memory(self) -> None:
-        """Send one record the server should have; raises ServerForgot where that is new to it, or may have been.
+    def check_memory(self, records: Iterable[Record]) -> None:
+        """Send one of `records` that the server should have; raises ServerForgot where that is new to it, or may be.
 
-        Killed, or without an answer, before it is known: the next one raises ServerForgot.
+        Killed, or without an answer, before it is known: the next one raises ServerForgot. Where the
+        server should have none of them, what the ledger has besides cannot be checked: it is dropped
+        as soon as something is entered, for else the two could not be told apart later.
         """
-        probe = self._ledger.note(_PROBE)
-        self._interruptions = self._client.interruptions
-        if probe is None:
-            return
         if self._ledger.note(_UNVERIFIED) is not None:
             raise ServerForgot
+        if len(self._ledger):
+            self._probe = self._known(records)
+            self._is_true = self._probe is not None
+        self._ask_for_probe()
+
+    def _known(self, records: Iterable[Record]) -> Piece | None:
+        """A small one of the first of `records` that are in the ledger."""
+        rest = iter(records)
+        while group := list(itertools.islice(rest, _GROUP)):
+            found = [memory for each in group if (memory := memory_of(each, self._system_id, self._policy))]
+            unknown = self._ledger.unknown([memory.memory_id for memory in found])
+            pieces = [Piece(each.memory_id, as_argument(each)) for each in found if each.memory_id not in unknown]
+            if pieces:
+                return min(pieces, key=lambda piece: len(piece.data))
+        return None
+
+    def _ask_for_probe(self) -> None:
+        self._interruptions = self._client.interruptions
+        if self._probe is None:
+            return
         self._ledger.add([], {_UNVERIFIED: b""})
-        sent = store_batch(self._client, [Piece(str(msgspec.json.decode(probe)["memory_id"]), probe)])
+        sent = store_batch(self._client, [self._probe])
         if not sent.duplicates or self._client.interruptions > self._interruptions:
             raise ServerForgot
         self._ledger.drop_note(_UNVERIFIED)
@@ -99,7 +114,7 @@ class Sending:
                 self._failures.add(key, _too_large(len(arguments)))
                 continue
             self.result.sent += 1
-            self._enter(self._created(record, key, arguments), {})
+            self._enter(self._created(record, key, arguments))
 
     def _created(self, record: Record, key: str, arguments: bytes) -> Outcome:
         try:
@@ -141,22 +156,26 @@ class Sending:
         except RequestTooLarge:
             size = sum(len(piece.data) for piece in batch)
             if len(batch) == 1:
-                self._enter(Outcome([], [], {batch[0].memory_id: _too_large(size)}), {})
+                self._enter(Outcome([], [], {batch[0].memory_id: _too_large(size)}))
                 return
             self._max_bytes = size // 2  # something between us and Akosha takes less than Akosha does
             for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
                 self._send(half)
             return
         if self._client.interruptions > self._interruptions:
-            self.check_memory()
+            self._ask_for_probe()  # before this batch can be one: a server that was restarted has it
         self.result.sent += len(batch)
+        self._enter(outcome)
         there = {*outcome.stored, *outcome.duplicates}
-        known = [piece.data for piece in batch if piece.memory_id in there]
-        self._enter(outcome, {_PROBE: min(known, key=len)} if known else {})
+        known = [piece for piece in batch if piece.memory_id in there]
+        self._probe = self._probe or min(known, key=lambda piece: len(piece.data), default=None)
         self._observer.advance(sum(len(piece.data) for piece in batch))
 
-    def _enter(self, outcome: Outcome, notes: dict[str, bytes]) -> None:
-        self._ledger.add([*outcome.stored, *outcome.duplicates], notes)
+    def _enter(self, outcome: Outcome) -> None:
+        if not self._is_true:
+            self._ledger.forget()
+            self._is_true = True
+        self._ledger.add([*outcome.stored, *outcome.duplicates])
         self._under_way.difference_update(outcome.stored, outcome.duplicates, outcome.failed)
         self.result.stored += len(outcome.stored)
         self.result.duplicates += len(outcome.duplicates)

@@ -11,9 +11,10 @@ from akosha_snap.errors import AkoshaError, CredentialsError, TransientAkoshaErr
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["RequestTooLarge", "SessionLost", "check_status", "refusal"]
+__all__ = ["CHECK_URL", "RequestTooLarge", "SessionLost", "check_status", "refusal"]
 
-_CHECK_URL = "check AKOSHA_URL; Akosha's own server is at http://localhost:8682/mcp"
+CHECK_URL = "check AKOSHA_URL; Akosha's own server is at http://localhost:8682/mcp"
+"""The hint where something other than Akosha answers."""
 
 
 class SessionLost(TransientAkoshaError):
@@ -50,8 +51,8 @@ def check_status(response: httpx.Response, said: str, *, shown: str, in_session:
             retry_after=_retry_after(response.headers.get("retry-after", "")),
         )
     if status == 404 or html:
-        raise refusal(shown, f"has no MCP server there ({status}{', a web page' if html else ''})", hint=_CHECK_URL)
-    raise refusal(shown, f"refused the request ({status}){detail}", hint=_CHECK_URL)
+        raise refusal(shown, f"has no MCP server there ({status}{', a web page' if html else ''})", hint=CHECK_URL)
+    raise refusal(shown, f"refused the request ({status}){detail}", hint=CHECK_URL)
 
 
 def _retry_after(header: str) -> float | None:

@@ -12,7 +12,7 @@ import click
 from akosha_snap.cli.options import json_option
 
 if TYPE_CHECKING:
-    from akosha_snap.integrations.claude_code import HookEdit
+    from akosha_snap.integrations.settings_file import SettingsEdit
 
 __all__ = ["command"]
 
@@ -41,13 +41,13 @@ def command(action: str, dry_run: bool, settings: Path | None, as_json: bool) ->
             raise click.UsageError("run takes neither --dry-run nor --settings")
         _run(as_json)
         return
-    from akosha_snap.integrations.claude_code import apply, hook_command, plan_install, plan_uninstall
+    from akosha_snap.integrations.claude_code import hook_command, plan_install, plan_uninstall
+    from akosha_snap.integrations.settings_file import apply
 
     path = settings or _default_settings()
     edit = plan_install(path, hook_command(sys.executable)) if action == "install" else plan_uninstall(path)
-    if not dry_run:
-        apply(edit)
-    _report(edit, action, dry_run, as_json)
+    backup = None if dry_run else apply(edit)
+    _report(edit, action, backup, dry_run, as_json)
 
 
 def _run(as_json: bool) -> None:
@@ -67,12 +67,12 @@ def _default_settings() -> Path:
     return (Path(folder) if folder else Path("~/.claude")).expanduser() / "settings.json"
 
 
-def _report(edit: HookEdit, action: str, dry_run: bool, as_json: bool) -> None:
+def _report(edit: SettingsEdit, action: str, backup: Path | None, dry_run: bool, as_json: bool) -> None:
     if as_json:
         from akosha_snap.cli.output import json_line
 
-        backup = str(edit.backup) if edit.backup and not dry_run else None
-        json_line({"changed": edit.changed, "dry_run": dry_run, "settings": str(edit.path), "backup": backup})
+        kept = str(backup) if backup else None
+        json_line({"changed": edit.changed, "dry_run": dry_run, "settings": str(edit.path), "backup": kept})
         return
     if not edit.changed:
         state = "is installed already" if action == "install" else "is not installed"
@@ -86,5 +86,4 @@ def _report(edit: HookEdit, action: str, dry_run: bool, as_json: bool) -> None:
             click.echo(line)
         click.echo("dry run: nothing was written")
         return
-    kept = f"; as it was: {edit.backup}" if edit.backup else ""
-    click.echo(f"the hook is {action}ed in {edit.path}{kept}")
+    click.echo(f"the hook is {action}ed in {edit.path}{f'; as it was: {backup}' if backup else ''}")

@@ -71,10 +71,9 @@ def command(
         method = "cloud"
     if method != "cloud" and (dry_run or full_file):
         raise click.UsageError("--dry-run and --full-file need --method cloud")
-    if method == "cloud" and full:
-        raise click.UsageError("--full is for HTTP: it needs --method http or auto")
     try:
         settings = load_settings(store=store, system_id=system_id, force_method=method, enable_fallback=fallback)
+        _check_full(full, settings.force_method)
         target = open_target(settings) if settings.store or method == "cloud" else None
         with remembering(settings, on=not (files or dry_run)) as remember, watching(as_json=as_json) as observer:
             paths = list(files) or memory_files(settings)
@@ -107,6 +106,11 @@ def command(
     wrong = partly(result)
     if wrong:
         raise wrong
+
+
+def _check_full(full: bool, way: str) -> None:
+    if full and way == "cloud":
+        raise click.UsageError("--full is for HTTP, and the way is cloud alone: add --method http or auto")
 
 
 def _failed(error: BaseException, *, dry_run: bool) -> PushResult:

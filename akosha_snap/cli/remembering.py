@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from akosha_snap.errors import AkoshaSnapError
+from akosha_snap.errors import AkoshaSnapError, SourceError
 
 if TYPE_CHECKING:
     from akosha_snap.config import Settings
@@ -18,22 +18,39 @@ __all__ = ["remembering"]
 
 @contextlib.contextmanager
 def remembering(settings: Settings, *, on: bool) -> Iterator[Callable[[PushResult], None]]:
-    """Note how the push in the block ends: well, where it calls what it is given, else with its error."""
-    started = dt.datetime.now(dt.UTC)
+    """Note how the push in the block ends: well, where it calls what it is given, else with its error.
 
-    def remember(result: PushResult) -> None:
-        if on:
-            _note(settings, started, result)
+    It waits for a sync that is at work. Raises BusyError where that does not end.
+    """
+    if not on:
+        yield lambda _: None
+        return
+    started = dt.datetime.now(dt.UTC)
+    with contextlib.ExitStack() as stack:
+        alone = _alone(settings, stack)
+        try:
+            yield lambda result: _note(settings, started, result, alone)
+        except AkoshaSnapError as error:
+            _note(settings, started, error, alone)
+            raise
+
+
+def _alone(settings: Settings, stack: contextlib.ExitStack) -> bool:
+    """Wait for the sync that is at work, if any; False where the state folder cannot be used, which stops no push."""
+    from akosha_snap.cli.output import warn
+    from akosha_snap.sync.state import under_way
+
+    def say() -> None:
+        warn(["another sync is at work: waiting for it"])
 
     try:
-        yield remember
-    except AkoshaSnapError as error:
-        if on:
-            _note(settings, started, error)
-        raise
+        stack.enter_context(under_way(settings.state_dir, say))
+    except SourceError:
+        return False  # how it ends cannot be noted either, and that is said
+    return True
 
 
-def _note(settings: Settings, started: dt.datetime, outcome: PushResult | AkoshaSnapError) -> None:
+def _note(settings: Settings, started: dt.datetime, outcome: PushResult | AkoshaSnapError, alone: bool) -> None:
     import msgspec
 
     from akosha_snap.cli.output import warn
@@ -48,6 +65,6 @@ def _note(settings: Settings, started: dt.datetime, outcome: PushResult | Akosha
         result = SyncResult(**{**msgspec.structs.asdict(outcome), "triggered_by": "command"})
     record = SyncRecord(started_at=started, finished_at=dt.datetime.now(dt.UTC), result=result, failure=failure)
     try:
-        note(settings.state_dir, record)
+        note(settings.state_dir, record, alone=alone)
     except OSError as error:
         warn([f"how this push ended cannot be remembered in {settings.state_dir}: {error.strerror or error}"])

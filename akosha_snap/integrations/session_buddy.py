@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Unpack
 
-from akosha_snap.config import Given, Method, Settings, load_settings
+from akosha_snap.config import Given, Method, Settings, checked_given, load_settings
 from akosha_snap.errors import AkoshaSnapError
 from akosha_snap.sync.availability import http_available
 from akosha_snap.sync.host_settings import host_settings
@@ -30,13 +30,14 @@ class SnapSyncMethod:
     """A sync method as `session_buddy.storage.sync_protocol.SyncMethod` describes it.
 
     With `auto` it is both ways in one: the store, and HTTP where that fails, in one child
-    process. `config` is Session-Buddy's settings or AkoshaSyncConfig; `given` is as in HybridAkoshaSync.
+    process; `cloud` and `http` are that way alone. `config` is Session-Buddy's settings or
+    AkoshaSyncConfig; `given` is as in HybridAkoshaSync, and raises the same.
     """
 
     def __init__(self, config: object = None, method: Method = "auto", **given: Unpack[Given]) -> None:
         self._config = config
         self._method = method
-        self._given = given
+        self._given = checked_given(given)
         self._sync = HybridAkoshaSync(config, **given)
 
     async def sync(
@@ -56,25 +57,35 @@ class SnapSyncMethod:
         except AkoshaSnapError as error:
             from session_buddy.storage.sync_protocol import CloudUploadError, HTTPSyncError
 
-            name = self.get_method_name()
-            kind = CloudUploadError if name == "cloud" else HTTPSyncError
-            raise kind(str(error), method=name, original=error) from error
+            way = self._way()
+            kind = CloudUploadError if way == "cloud" else HTTPSyncError
+            raise kind(str(error), method=way, original=error) from error
 
     def is_available(self) -> bool:
-        """Whether a store is configured or, else, Akosha answers within a second. Never raises.
+        """Whether `sync` should be tried; answered within a second, never raises.
 
-        True for settings that are invalid, too: `sync` then says what is wrong with them.
+        `auto` always should: it finds out by itself, and where there is nothing to sync to
+        `akosha-snap status` then says so. Of the others, `cloud` where a store is configured, `http`
+        where Akosha answers and the settings leave that way open. True for settings that are invalid,
+        too: `sync` then says what is wrong with them.
         """
+        if self._method == "auto":
+            return True
         try:
             settings = self._settings()
         except AkoshaSnapError:
             return True
-        if self._method == "http" or (settings.store is None and settings.force_method != "cloud"):
-            return self._may_use_http(settings) and http_available(settings)
-        return settings.store is not None
+        if self._method == "cloud":
+            return settings.store is not None
+        is_open = settings.force_method != "cloud" and (settings.store is None or settings.enable_fallback)
+        return is_open and http_available(settings)
 
-    def get_method_name(self) -> Literal["cloud", "http"]:
-        """`http` where that is all there is, else `cloud`."""
+    def get_method_name(self) -> Method:
+        """The name by which Session-Buddy's `sync_memories(force_method=...)` finds this method."""
+        return self._method
+
+    def _way(self) -> Literal["cloud", "http"]:
+        """The way that an error is one of: `auto` is `http` where that is all there is."""
         if self._method != "auto":
             return self._method
         try:
@@ -84,18 +95,24 @@ class SnapSyncMethod:
         return "http" if settings.force_method == "http" or settings.store is None else "cloud"
 
     def _settings(self) -> Settings:
-        return load_settings(host=host_settings(self._config), **self._given)
+        return load_settings(host=host_settings(self._config).given, **self._given)
 
-    def _may_use_http(self, settings: Settings) -> bool:
-        """The second of our two methods must not undo what the settings say."""
-        return settings.force_method != "cloud" and (settings.store is None or settings.enable_fallback)
+
+class _ByName(SnapSyncMethod):
+    """For whoever asks for it by name; where all are tried one after the other, `auto` was before it."""
+
+    def is_available(self) -> bool:
+        """It is not one more to try."""
+        return False
 
 
 def install(hybrid: Any = None, *, keep: bool = False, **given: Unpack[Given]) -> None:
     """Put our methods first in `hybrid.methods`, or in those of every HybridAkoshaSync made from now on.
 
-    `keep` leaves Session-Buddy's own behind them. May be called again.
+    `keep` leaves Session-Buddy's own behind them. May be called again. Raises ConfigError for
+    settings in `given` that are none.
     """
+    given = checked_given(given)
     if hybrid is not None:
         _put_first(hybrid, keep, given)
         return
@@ -122,8 +139,7 @@ def uninstall() -> None:
 def _put_first(hybrid: Any, keep: bool, given: Given) -> None:
     config = getattr(hybrid, "config", None)
     theirs = [method for method in hybrid.methods if not isinstance(method, SnapSyncMethod)]
-    # the second is for whoever asks for HTTP by name
-    ours = [SnapSyncMethod(config, **given), SnapSyncMethod(config, "http", **given)]
+    ours = [SnapSyncMethod(config, **given), _ByName(config, "cloud", **given), _ByName(config, "http", **given)]
     hybrid.methods[:] = [*ours, *(theirs if keep else [])]
 
 

@@ -5,9 +5,10 @@ Nothing here knows of stores or snapshots. A live file is only ever read, and ne
 
 from __future__ import annotations
 
+from akosha_snap.errors import UnsupportedStorage
 from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 from akosha_snap.source.catalogue import KINDS, Kind
-from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource, UnsupportedStorage
+from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource
 from akosha_snap.source.reading import Record, read_records
 from akosha_snap.source.records import count_records
 from akosha_snap.source.seen import Seen, space_needed

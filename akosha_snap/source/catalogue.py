@@ -25,12 +25,14 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
 """Session-Buddy's tables, the newest name first. A database may have both and both be in use: 0.23 keeps what it
 stores in between in the one, and what it stores at the end of a session in the other."""
 
+_OURS = f"database_name = '{ALIAS}' AND schema_name = 'main'"
+"""Not a parameter: to look at one, the client of DuckDB 1.5 loads pandas and pyarrow where they are installed, as in
+Session-Buddy's environment: 60 MB and 0.3 s."""
+
 
 def tables_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """The names, in lower case, of the tables in the main schema of the attached copy."""
-    rows = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'", [ALIAS]
-    ).fetchall()
+    rows = connection.execute(f"SELECT table_name FROM duckdb_tables() WHERE {_OURS}").fetchall()  # noqa: S608
     return {str(row[0]).lower() for row in rows}
 
 
@@ -53,8 +55,7 @@ def only_in(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str])
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     """The columns of a table: name, in lower case, and type as DuckDB spells it."""
     rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns()"
-        " WHERE database_name = ? AND schema_name = 'main' AND lower(table_name) = ? ORDER BY column_index",
-        [ALIAS, table],
+        "SELECT column_name, data_type FROM duckdb_columns()"  # noqa: S608 - the names are those above
+        f" WHERE {_OURS} AND lower(table_name) = '{table}' ORDER BY column_index"
     ).fetchall()
     return {str(name).lower(): str(data_type).upper() for name, data_type in rows}

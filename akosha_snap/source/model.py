@@ -6,10 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from akosha_snap.errors import SourceError
 from akosha_snap.source.seen import Seen
 
-__all__ = ["Copied", "RecordCounts", "StagedFile", "StagedSource", "UnsupportedStorage"]
+__all__ = ["Copied", "RecordCounts", "StagedFile", "StagedSource"]
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -56,7 +55,3 @@ class RecordCounts(msgspec.Struct, frozen=True):
     reflections: int
     entities: int
     relationships: int
-
-
-class UnsupportedStorage(SourceError):
-    """The installed DuckDB is too old to open this file. Exit code 1."""

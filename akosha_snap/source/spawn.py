@@ -16,14 +16,13 @@ from pathlib import Path
 
 import msgspec
 
-from akosha_snap import errors
-from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
+from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.source.files import shown
-from akosha_snap.source.model import RecordCounts, StagedSource, UnsupportedStorage
+from akosha_snap.source.model import RecordCounts, StagedSource
 from akosha_snap.source.records import count_records
 from akosha_snap.source.seen import Seen
 from akosha_snap.source.staging import DEADLINE
-from akosha_snap.source.wire import Failure, Reply, Request
+from akosha_snap.source.wire import Reply, Request
 
 __all__ = ["child_environment", "count_in_child", "stage_in_child"]
 
@@ -103,7 +102,7 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
     if reply.failure:
-        raise _raised(reply.failure)
+        raise SourceError.named(reply.failure.kind)(reply.failure.message, hint=reply.failure.hint)
     return reply
 
 
@@ -147,10 +146,3 @@ def child_environment() -> dict[str, str]:
 
 def _real(path: str) -> str:
     return os.path.normcase(os.path.realpath(path))
-
-
-def _raised(failure: Failure) -> AkoshaSnapError:
-    kind = UnsupportedStorage if failure.kind == "UnsupportedStorage" else getattr(errors, failure.kind, SourceError)
-    if not (isinstance(kind, type) and issubclass(kind, AkoshaSnapError)):
-        kind = SourceError
-    return kind(failure.message, hint=failure.hint)

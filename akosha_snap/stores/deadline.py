@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from akosha_snap.deadline import TimeLimit, within
 from akosha_snap.errors import TransientStoreError
 from akosha_snap.stores.base import Store
 from akosha_snap.stores.layer import Layer
@@ -33,24 +33,11 @@ class DeadlineStore(Layer):
         self._seconds = seconds
 
     def _request(self, method: str, call: Callable[[], T], *, sent: int = 0) -> T:
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                results.append(call())
-            except BaseException as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=run, name=f"akosha-snap {method}", daemon=True)
-        thread.start()
         seconds = self._seconds + sent / SLOWEST
-        thread.join(seconds)
-        if errors:
-            raise errors[0]
-        if not results:
+        try:
+            return within(seconds, call)
+        except TimeLimit:
             raise TransientStoreError(
                 f"{self.url} did not finish to answer ({method}) in {seconds:.0f} s",
                 hint="check the network and the server, then run it again",
-            )
-        return results[0]
+            ) from None

@@ -7,10 +7,9 @@ a slow line may well take longer than this to say its first word.
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable
 
 from akosha_snap.config import Settings
+from akosha_snap.deadline import within
 from akosha_snap.errors import AkoshaSnapError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest.keys import format_key
 
@@ -26,14 +25,20 @@ def cloud_available(settings: Settings) -> bool:
         return False
     with contextlib.suppress(ImportError):
         import boto3.session  # noqa: F401  # half a second when cold, and no word yet to the network
-    return _within(TIMEOUT, lambda: _store_answers(settings))
+    try:
+        return within(TIMEOUT, lambda: _store_answers(settings))
+    except Exception:  # a thread that still waits then ends by itself
+        return False
 
 
 def http_available(settings: Settings) -> bool:
     """Whether something answers at Akosha's URL within a second."""
+    from akosha_snap.akosha import is_up
+
     with contextlib.suppress(ImportError):
         import httpx  # noqa: F401  # as above
-    return _within(TIMEOUT, lambda: _akosha_answers(settings))
+    token = settings.api_token.reveal() if settings.api_token else None
+    return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
 
 
 def _store_answers(settings: Settings) -> bool:
@@ -46,26 +51,3 @@ def _store_answers(settings: Settings) -> bool:
     except AkoshaSnapError:
         return False
     return True
-
-
-def _akosha_answers(settings: Settings) -> bool:
-    from akosha_snap.akosha import is_up
-
-    token = settings.api_token.reveal() if settings.api_token else None
-    return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
-
-
-def _within(seconds: float, question: Callable[[], bool]) -> bool:
-    """The answer, False where it raises or takes longer; a thread that still waits then ends by itself."""
-    answers: list[bool] = []
-
-    def ask() -> None:
-        try:
-            answers.append(question())
-        except Exception:
-            answers.append(False)
-
-    thread = threading.Thread(target=ask, daemon=True, name="akosha-snap availability")
-    thread.start()
-    thread.join(seconds)
-    return bool(answers and answers[0])

@@ -10,7 +10,7 @@ import threading
 import msgspec
 
 from akosha_snap.sync.serve import serve
-from akosha_snap.sync.wire import Request
+from akosha_snap.sync.wire import SyncRequest
 
 __all__ = ["main"]
 
@@ -20,7 +20,7 @@ _LIMIT = 3600.0
 
 def main() -> int:
     """Serve the one request. Returns the exit code: 1 where the sync failed, which the reply and the log say too."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=SyncRequest)
     timer = threading.Timer(_LIMIT, os._exit, [1])  # `akosha-snap status` then says that it never ended
     timer.daemon = True
     timer.start()

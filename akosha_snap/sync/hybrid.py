@@ -6,11 +6,11 @@ from typing import Any, Unpack
 
 import msgspec
 
-from akosha_snap.config import Given, Method
+from akosha_snap.config import Given, Method, checked_given
 from akosha_snap.sync.host_settings import host_settings
 from akosha_snap.sync.process import answer
 from akosha_snap.sync.results import raised
-from akosha_snap.sync.wire import Request
+from akosha_snap.sync.wire import SyncRequest
 
 __all__ = ["HybridAkoshaSync"]
 
@@ -19,12 +19,13 @@ class HybridAkoshaSync:
     """Syncs the memories by the way that works; see `akosha_snap.sync.matrix` for which that is.
 
     `settings` may be Session-Buddy's settings object. `given` are settings that come before all
-    others, by the names of the configuration file: `store`, `system_id`, `data_dir`, `akosha_url`...
+    others, by the names of the configuration file: `store`, `system_id`, `data_dir`, `akosha_url`...;
+    a path may be text or a Path. Raises ConfigError for what is no setting, or of another type.
     """
 
     def __init__(self, settings: object = None, **given: Unpack[Given]) -> None:
         self._host = host_settings(settings)
-        self._given = given
+        self._given = checked_given(given)
 
     async def sync_memories(
         self,
@@ -44,9 +45,10 @@ class HybridAkoshaSync:
         if force_method != "auto":
             flags["force_method"] = force_method
         reply = await answer(
-            Request(
+            SyncRequest(
                 flags=flags,
-                host=self._host,
+                host=self._host.given,
+                warnings=self._host.ignored,
                 reflections=upload_reflections,
                 knowledge_graph=upload_knowledge_graph,
                 triggered_by=triggered_by,

@@ -17,7 +17,7 @@ import msgspec
 
 from akosha_snap.errors import AkoshaSnapError, SourceError
 from akosha_snap.source.spawn import child_environment
-from akosha_snap.sync.wire import Reply, Request
+from akosha_snap.sync.wire import SyncReply, SyncRequest
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,7 @@ _DETACHED_PROCESS, _NEW_PROCESS_GROUP = 0x00000008, 0x00000200
 """Windows: no console, and no Ctrl-C from one (learn.microsoft.com, Process Creation Flags)."""
 
 
-def start(request: Request, *, reply: bool) -> subprocess.Popen[bytes]:
+def start(request: SyncRequest, *, reply: bool) -> subprocess.Popen[bytes]:
     """Start the process and hand it `request`; with `reply`, its answer can be read by `answer`.
 
     Raises SourceError where no process can be started. It is waited for by a thread, so that
@@ -59,7 +59,7 @@ def start(request: Request, *, reply: bool) -> subprocess.Popen[bytes]:
     return process
 
 
-async def answer(request: Request) -> Reply:
+async def answer(request: SyncRequest) -> SyncReply:
     """Start the process and wait for its reply, without a thread that the event loop's end would wait for.
 
     Cancelled, or with this process gone, the sync goes on by itself.
@@ -68,7 +68,7 @@ async def answer(request: Request) -> Reply:
 
     process = start(request, reply=True)
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Reply] = loop.create_future()
+    future: asyncio.Future[SyncReply] = loop.create_future()
 
     def settle(set_it: Callable[[Any], None], value: Any) -> None:
         if not future.done():
@@ -86,14 +86,14 @@ async def answer(request: Request) -> Reply:
     return await future
 
 
-def _read(process: subprocess.Popen[bytes]) -> Reply:
+def _read(process: subprocess.Popen[bytes]) -> SyncReply:
     if process.stdout is None:
         raise AssertionError("started with reply")
     with process.stdout as pipe:
         said = pipe.read()
     code = process.wait()
     try:
-        return msgspec.json.decode(said, type=Reply)
+        return msgspec.json.decode(said, type=SyncReply)
     except msgspec.DecodeError:
         raise AkoshaSnapError(
             f"the process that syncs ended with code {code} and did not say how it went", hint=_BROKEN

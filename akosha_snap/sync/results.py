@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from akosha_snap import errors
 from akosha_snap.akosha.results import SendResult
 from akosha_snap.errors import AkoshaSnapError
 from akosha_snap.snapshot.results import PushResult
-from akosha_snap.source import UnsupportedStorage
 
 __all__ = ["SyncFailure", "SyncResult", "failed", "failure_of", "raised"]
 
@@ -54,7 +52,4 @@ def failed(failure: SyncFailure, *, triggered_by: str = "manual") -> SyncResult:
 
 def raised(failure: SyncFailure) -> AkoshaSnapError:
     """The error again, of the class it had where that is one of ours."""
-    kind = UnsupportedStorage if failure.kind == "UnsupportedStorage" else getattr(errors, failure.kind, None)
-    if not (isinstance(kind, type) and issubclass(kind, AkoshaSnapError)):
-        kind = AkoshaSnapError
-    return kind(failure.message, hint=failure.hint)
+    return AkoshaSnapError.named(failure.kind)(failure.message, hint=failure.hint)

@@ -17,7 +17,7 @@ from akosha_snap.sync.log import append
 from akosha_snap.sync.matrix import sync_files
 from akosha_snap.sync.results import SyncFailure, SyncResult, failed, failure_of
 from akosha_snap.sync.state import SyncRecord, note, note_start, under_way
-from akosha_snap.sync.wire import SESSION_END, Reply, Request
+from akosha_snap.sync.wire import SESSION_END, SyncReply, SyncRequest
 
 __all__ = ["serve"]
 
@@ -26,7 +26,7 @@ def _utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def serve(request: Request, now: Callable[[], dt.datetime] = _utc_now) -> Reply:
+def serve(request: SyncRequest, now: Callable[[], dt.datetime] = _utc_now) -> SyncReply:
     """Do what `request` asks, in this process, which must never have a memory database open. Never raises."""
     started = now()
     token = request.flags.get("api_token")
@@ -38,7 +38,8 @@ def serve(request: Request, now: Callable[[], dt.datetime] = _utc_now) -> Reply:
     if request.triggered_by == SESSION_END and not settings.upload_on_session_end:
         with contextlib.suppress(OSError):
             append(settings.state_dir, "the end of a session syncs nothing: upload_on_session_end is off", started)
-        return Reply(SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id))
+        off = SyncResult(method="none", triggered_by=request.triggered_by, system_id=settings.system_id)
+        return SyncReply(_with(off, request.warnings))
     with contextlib.ExitStack() as until_noted:
         try:
             was_noted = _begin(request, settings, started, until_noted)
@@ -48,7 +49,7 @@ def serve(request: Request, now: Callable[[], dt.datetime] = _utc_now) -> Reply:
         return _ended(request, outcome, settings.state_dir, started, now(), settings.api_token, was_noted=was_noted)
 
 
-def _begin(request: Request, settings: Settings, now: dt.datetime, until_noted: contextlib.ExitStack) -> bool:
+def _begin(request: SyncRequest, settings: Settings, now: dt.datetime, until_noted: contextlib.ExitStack) -> bool:
     """Log and note the start, alone at work; False where the state folder cannot be used, which stops no sync.
 
     Raises BusyError where another sync does not end.
@@ -62,7 +63,7 @@ def _begin(request: Request, settings: Settings, now: dt.datetime, until_noted: 
     return True
 
 
-def _sync(request: Request, settings: Settings) -> SyncResult | Exception:
+def _sync(request: SyncRequest, settings: Settings) -> SyncResult | Exception:
     try:
         files = memory_files(settings, reflections=request.reflections, knowledge_graph=request.knowledge_graph)
         return sync_files(settings, files)
@@ -71,7 +72,7 @@ def _sync(request: Request, settings: Settings) -> SyncResult | Exception:
 
 
 def _ended(
-    request: Request,
+    request: SyncRequest,
     outcome: SyncResult | Exception,
     state_dir: Path,
     started: dt.datetime,
@@ -79,7 +80,7 @@ def _ended(
     secret: Secret | None,
     *,
     was_noted: bool = False,
-) -> Reply:
+) -> SyncReply:
     """Remember and log `outcome`; where that cannot be done, the result says so."""
     failure = None
     if isinstance(outcome, Exception):
@@ -87,6 +88,7 @@ def _ended(
         result = failed(failure, triggered_by=request.triggered_by)
     else:
         result = msgspec.structs.replace(outcome, triggered_by=request.triggered_by)
+    result = _with(result, request.warnings)
     text = _summary(result)
     if isinstance(outcome, Exception) and not isinstance(outcome, AkoshaSnapError):
         text += "\n" + "".join(traceback.format_exception(outcome))
@@ -96,8 +98,12 @@ def _ended(
         note(state_dir, record, was_noted=was_noted)
     except OSError as error:
         warning = f"how this sync ended cannot be remembered in {state_dir}: {error.strerror or error}"
-        result = msgspec.structs.replace(result, warnings=[*result.warnings, warning])
-    return Reply(result, failure)
+        result = _with(result, [warning])
+    return SyncReply(result, failure)
+
+
+def _with(result: SyncResult, warnings: list[str]) -> SyncResult:
+    return msgspec.structs.replace(result, warnings=[*result.warnings, *warnings])
 
 
 def _without(failure: SyncFailure, secret: Secret | None) -> SyncFailure:

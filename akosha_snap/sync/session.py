@@ -10,7 +10,7 @@ from akosha_snap.config import Given, Method
 from akosha_snap.sync.host_settings import host_settings
 from akosha_snap.sync.process import answer, start
 from akosha_snap.sync.results import failed, failure_of
-from akosha_snap.sync.wire import SESSION_END, Request
+from akosha_snap.sync.wire import SESSION_END, SyncRequest
 
 __all__ = ["sync_in_background", "sync_to_akosha"]
 
@@ -26,9 +26,7 @@ async def sync_to_akosha(
     `success` false and `error`, never raised.
     """
     try:
-        request = Request(
-            flags=_flags(method, enable_fallback), host=host_settings(settings), triggered_by=triggered_by
-        )
+        request = _request(method, enable_fallback, settings, triggered_by)
         return _as_dict((await answer(request)).result)
     except Exception as error:
         return _as_dict(failed(failure_of(error), triggered_by=triggered_by))
@@ -43,13 +41,17 @@ def sync_in_background(
     AKOSHA_UPLOAD_ON_SESSION_END is off. Never raises.
     """
     try:
-        request = Request(
-            flags=_flags(method, enable_fallback), host=host_settings(settings), triggered_by=triggered_by
-        )
+        request = _request(method, enable_fallback, settings, triggered_by)
         start(request, reply=False)
     except Exception:
         return False
     return True
+
+
+def _request(method: Method, enable_fallback: bool, settings: object, triggered_by: str) -> SyncRequest:
+    host = host_settings(settings)
+    flags = _flags(method, enable_fallback)
+    return SyncRequest(flags=flags, host=host.given, warnings=host.ignored, triggered_by=triggered_by)
 
 
 def _flags(method: Method, enable_fallback: bool) -> Given:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from akosha_snap.atomic import publish, temporary_file
+from akosha_snap.atomic import publish, sweep, temporary_file
 from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.sync.results import SyncFailure, SyncResult
 
@@ -68,27 +68,36 @@ def note_start(state_dir: Path, now: dt.datetime) -> None:
     _write(state_dir, msgspec.structs.replace(_read_or_forget(state_dir), running_since=now))
 
 
-def note(state_dir: Path, record: SyncRecord, *, was_noted: bool = False) -> None:
+def note(state_dir: Path, record: SyncRecord, *, was_noted: bool = False, alone: bool = False) -> None:
     """Remember how a sync ended; `was_noted` where its start was, by note_start. Raises OSError.
 
-    One that worked makes up for one that was killed before it.
+    One that worked makes up for one that was killed before it; `alone`: it holds the lock, so that
+    nobody else is at work.
     """
     known = _read_or_forget(state_dir)
     worked = record.failure is None and record.result.success
     good = record if worked else known.last_success
-    running = None if was_noted or (worked and _nobody_at_work(state_dir)) else known.running_since
+    running = None if was_noted or (worked and (alone or _nobody_at_work(state_dir))) else known.running_since
     _write(state_dir, SyncState(last=record, last_success=good, running_since=running))
 
 
 @contextlib.contextmanager
-def under_way(state_dir: Path) -> Iterator[None]:
-    """Hold the lock that says a sync is at work, and that keeps a second one waiting; it dies with the process."""
+def under_way(state_dir: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock that says a sync is at work, and that keeps a second one waiting; it dies with the process.
+
+    `on_wait` is called where there is another to wait for. Raises BusyError where that does not end,
+    SourceError where there can be no lock.
+    """
     from filelock import FileLock, Timeout
 
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(state_dir / _LOCK, timeout=_LOCK_TIMEOUT, mode=0o600)
-        lock.acquire()
+        lock = FileLock(state_dir / _LOCK, mode=0o600)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire(timeout=_LOCK_TIMEOUT)
     except Timeout:
         raise BusyError(f"another sync was at work for {_LOCK_TIMEOUT:.0f} s", hint="run it again later") from None
     except NotImplementedError:
@@ -143,6 +152,7 @@ def _read_or_forget(state_dir: Path) -> SyncState:
 
 def _write(state_dir: Path, state: SyncState) -> None:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sweep(state_dir)
     with temporary_file(state_dir) as (path, file):
         file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
         file.flush()

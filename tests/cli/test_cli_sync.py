@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import duckdb
 import pytest
 from fake_akosha import running_fake
 
+from akosha_snap.config import load_settings
 from akosha_snap.source.spawn import child_environment
+from akosha_snap.sync.state import under_way
 
 KEYS = {"state", "last", "last_success", "running_since", "age_seconds", "system_id", "force_method"}
 KEYS |= {"enable_fallback", "upload_on_session_end", "next_store", "next_akosha_url", "log"}
@@ -83,6 +86,41 @@ def test_a_push_that_failed_shows_with_its_own_code(cli, store, data) -> None:
     assert cli("status", "--max-age", "2d").code == 0
 
 
+def test_a_push_waits_for_a_sync_that_is_at_work(cli, store, data, monkeypatch) -> None:
+    state_dir = load_settings().state_dir
+    at_work, waited_for = threading.Event(), threading.Event()
+
+    def sync() -> None:
+        with under_way(state_dir):
+            at_work.set()
+            waited_for.wait(30)
+
+    def warn(messages: list[str]) -> None:
+        said.extend(messages)
+        waited_for.set()
+
+    said: list[str] = []
+    thread = threading.Thread(target=sync)
+    thread.start()
+    at_work.wait(30)
+    named = cli("push", data / "reflection.duckdb")
+    assert (named.code, named.err) == (0, ""), "which is no sync"
+    with monkeypatch.context() as patch:
+        patch.setattr("akosha_snap.cli.output.warn", warn)
+        assert cli("push").code == 0
+    thread.join()
+    assert said == ["another sync is at work: waiting for it"]
+    assert cli("push").err == ""
+
+
+def test_a_push_does_not_wait_for_ever(cli, store, data, monkeypatch) -> None:
+    monkeypatch.setattr("akosha_snap.sync.state._LOCK_TIMEOUT", 0.1)
+    with under_way(load_settings().state_dir):
+        outcome = cli("push")
+    assert outcome.code == 11
+    assert "another sync was at work" in outcome.error
+
+
 def test_another_file_and_a_dry_run_are_no_sync(cli, store, data) -> None:
     cli("push", data / "reflection.duckdb")
     cli("push", "--dry-run")
@@ -122,6 +160,18 @@ def test_full_is_for_http(cli, tmp_path) -> None:
     outcome = cli("push", "--full", "--store", tmp_path)
     assert outcome.code == 2
     assert "--full is for HTTP" in outcome.error
+
+
+def test_full_where_the_settings_say_cloud(cli, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AKOSHA_FORCE_METHOD", "cloud")
+    monkeypatch.setenv("AKOSHA_SNAP_STORE", str(tmp_path / "store"))
+    outcome = cli("push", "--full")
+    assert outcome.code == 2
+    assert "--full is for HTTP, and the way is cloud alone" in outcome.error
+    assert not (tmp_path / "store").exists()
+    with running_fake() as akosha:
+        monkeypatch.setenv("AKOSHA_URL", akosha.url)
+        assert cli("push", "--full", "--method", "http").code == 0
 
 
 def test_a_store_that_is_named_is_the_way(cli, no_akosha, data, tmp_path, monkeypatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -20,12 +19,6 @@ from akosha_snap.errors import AkoshaError, CapabilityError
 
 pytest.importorskip("akosha")
 pytestmark = pytest.mark.akosha
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AkoshaServer]:
-    with running_akosha(tmp_path_factory.mktemp("akosha")) as running:
-        yield running
 
 
 def send(server: AkoshaServer, folder: Path, system_id: str, **options: object) -> SendResult:

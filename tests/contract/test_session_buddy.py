@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_akosha import running_fake
 from seaweed import Seaweed
 from session_buddy_server import running_session_buddy
 
 import akosha_snap
 from akosha_snap.config import load_settings
+from akosha_snap.errors import NothingThereError
 from akosha_snap.sync import SyncStatus, sync_status
 from akosha_snap.sync.host_settings import host_settings
+from akosha_snap.sync.status import complaint
 
 pytest.importorskip("session_buddy")
 
@@ -95,9 +98,17 @@ def test_the_end_of_a_session_with_its_database_open(
 
 def test_nothing_to_sync_to_ends_a_session_all_the_same(environment) -> None:
     with running_session_buddy(environment / "home") as session:
+        before = _now()
         session.end_session()
-        _logged(environment, "All 2 sync methods failed")
+        _logged(environment, "All 3 sync methods failed")
         session.call("store_reflection", content="still alive", tags=[])
+    status = _ended(before)
+    assert status.state == "failed"
+    wrong = complaint(status)
+    assert isinstance(wrong, NothingThereError)
+    assert "nothing to sync to: no store is configured and Akosha does not answer at http" in str(wrong)
+    assert status.last is not None
+    assert status.last.result.triggered_by == "session_end"
 
 
 def test_the_launcher_is_session_buddys_own_command(environment) -> None:
@@ -124,13 +135,14 @@ def test_our_methods_are_theirs(environment) -> None:
     theirs = list(hybrid.methods)
     install(hybrid)
     install(hybrid)
-    assert [type(method) for method in hybrid.methods] == [SnapSyncMethod] * 2
+    assert all(isinstance(method, SnapSyncMethod) and isinstance(method, SyncMethod) for method in hybrid.methods)
+    assert [method.get_method_name() for method in hybrid.methods] == ["auto", "cloud", "http"]
     hybrid = _hybrid()
     install(hybrid, keep=True)
-    assert [type(method) for method in hybrid.methods] == [SnapSyncMethod] * 2 + [type(method) for method in theirs]
+    assert [type(method) for method in hybrid.methods[3:]] == [type(method) for method in theirs]
     install()
     install()
-    assert [type(method) for method in _hybrid().methods] == [SnapSyncMethod] * 2
+    assert [method.get_method_name() for method in _hybrid().methods] == ["auto", "cloud", "http"]
     uninstall()
     assert [type(method) for method in _hybrid().methods] == [type(method) for method in theirs]
     uninstall()
@@ -139,14 +151,38 @@ def test_our_methods_are_theirs(environment) -> None:
 def test_names_and_availability(environment, monkeypatch) -> None:
     from akosha_snap.integrations.session_buddy import SnapSyncMethod
 
-    method = SnapSyncMethod()
-    assert (method.get_method_name(), method.is_available()) == ("http", False)
-    method = SnapSyncMethod(_hybrid(cloud_bucket="memories").config)
-    assert (method.get_method_name(), method.is_available()) == ("cloud", True)
-    assert SnapSyncMethod(None, "http").get_method_name() == "http"
+    assert SnapSyncMethod().is_available()
+    config = _hybrid(cloud_bucket="memories").config
+    assert [SnapSyncMethod(each, "cloud").is_available() for each in (None, config)] == [False, True]
+    assert not SnapSyncMethod(None, "http").is_available()
     monkeypatch.setenv("AKOSHA_FORCE_METHOD", "fax")
-    method = SnapSyncMethod()
-    assert (method.get_method_name(), method.is_available()) == ("cloud", True)
+    assert SnapSyncMethod(None, "http").is_available(), "to say what is wrong"
+
+
+def test_cloud_by_name_is_cloud_alone(environment, monkeypatch) -> None:
+    """Asked for by name through the real HybridAkoshaSync, as its tool `sync_to_akosha(method="cloud")` does."""
+    from memory_db import build
+    from session_buddy.storage.sync_protocol import CloudUploadError
+
+    from akosha_snap.integrations.session_buddy import install
+
+    (environment / "data").mkdir()
+    build(environment / "data", conversations=3)
+    (environment / "file").touch()
+    monkeypatch.setenv("AKOSHA_SNAP_DATA_DIR", str(environment / "data"))
+    with running_fake() as akosha:
+        monkeypatch.setenv("AKOSHA_URL", akosha.url)
+        hybrid = _hybrid()
+        install(hybrid, store=environment / "file" / "no-store")  # type: ignore[arg-type]
+        with pytest.raises(CloudUploadError):
+            asyncio.run(hybrid.sync_memories(force_method="cloud"))
+        assert akosha.stored == {}
+        assert asyncio.run(hybrid.sync_memories(force_method="auto"))["method"] == "http"
+        assert akosha.stored
+        install(hybrid)
+        with pytest.raises(CloudUploadError, match="no store was given"):
+            asyncio.run(hybrid.sync_memories(force_method="cloud"))
+        assert asyncio.run(hybrid.sync_memories(force_method="http"))["method"] == "http"
 
 
 def test_their_errors_and_their_loop(environment, monkeypatch) -> None:
@@ -163,7 +199,7 @@ def test_their_errors_and_their_loop(environment, monkeypatch) -> None:
     install(hybrid, store=str(environment / "store"))
     with pytest.raises(HybridSyncError) as caught:
         asyncio.run(hybrid.sync_memories())
-    assert [error["method"] for error in caught.value.errors] == ["cloud"]
+    assert [error["method"] for error in caught.value.errors] == ["auto"]
     from memory_db import build
 
     (environment / "data").mkdir()
@@ -181,7 +217,50 @@ def test_their_settings(environment) -> None:
     theirs = SessionMgmtSettings(
         akosha_cloud_bucket="memories", akosha_cloud_endpoint="http://127.0.0.1:1", akosha_enable_fallback=False
     )
-    settings = load_settings(environ={}, host=host_settings(theirs))
+    settings = load_settings(environ={}, host=host_settings(theirs).given)
     assert settings.need_store().value == "s3://memories"
     assert (settings.endpoint, settings.enable_fallback) == ("http://127.0.0.1:1", False)
     assert settings.upload_on_session_end is True
+
+
+def test_reading_loads_none_of_their_large_libraries(environment) -> None:
+    """The client of DuckDB 1.5 would load pandas, which Session-Buddy brings, to look at a parameter."""
+    from memory_db import GRAPH, REFLECTION, build
+
+    build(environment, conversations=8)
+    code = f"""
+import sys
+from pathlib import Path
+from akosha_snap.source import count_records, read_records
+for name in {REFLECTION!r}, {GRAPH!r}:
+    path = Path({str(environment)!r}) / name
+    print(len(list(read_records(path))), count_records(path) is not None)
+print(sorted({{"pandas", "pyarrow", "numpy"}} & sys.modules.keys()))
+import pandas
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["9 True", "24 True", "[]"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_reading_is_bounded_with_their_duckdb_too(environment) -> None:
+    import duckdb
+
+    path = environment / "large.duckdb"
+    with duckdb.connect(str(path), config={"threads": 1}) as connection:
+        vector = "list_transform(range(384), lambda x: hash(i * 384 + x)::FLOAT)::FLOAT[384]"
+        connection.execute(
+            "CREATE TABLE conversations_v2 AS"
+            f" SELECT i::VARCHAR AS id, 'text' AS content, {vector} AS embedding FROM range(40000) t(i)"
+        )
+    # not ru_maxrss, which a child inherits
+    code = f"""
+from pathlib import Path
+from akosha_snap.source import read_records
+status = Path("/proc/self/status")
+print(sum(1 for _ in read_records(Path({str(path)!r}))), status.read_text().partition("VmHWM:")[2].split()[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    count, peak = map(int, done.stdout.split())
+    assert count == 40_000
+    assert peak < 200_000, "and 146,000 here, or 285,000 with what DuckDB 1.5 reads ahead by itself"

@@ -33,7 +33,7 @@ from akosha_snap.sync import (
 )
 from akosha_snap.sync.process import start
 from akosha_snap.sync.status import SyncStatus
-from akosha_snap.sync.wire import Request
+from akosha_snap.sync.wire import SyncRequest
 
 pytestmark = pytest.mark.seaweed
 
@@ -239,9 +239,37 @@ def test_one_memory_alone(bucket, session, memory) -> None:
 
 def test_given_settings_come_first(bucket, session, memory, tmp_path) -> None:
     folder = tmp_path / "folder"
-    result = asyncio.run(HybridAkoshaSync(store=str(folder), system_id="other").sync_memories())
+    result = asyncio.run(HybridAkoshaSync(store=folder, system_id="other").sync_memories())  # type: ignore[arg-type]
     assert (result["store"], result["system_id"]) == (folder.as_uri(), "other")
     assert (folder / "systems" / "other").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"store": 7}, "the argument store is neither text nor a path of text"),
+        ({"store": Path}, "the argument store is neither"),
+        ({"enable_fallback": "no"}, "the argument enable_fallback is neither true nor false"),
+        ({"bucket": "x"}, "there is no setting 'bucket'"),
+    ],
+)
+def test_given_settings_that_are_none(given: Any, said: str) -> None:
+    for kind in (HybridAkoshaSync, CloudMemoryUploader):
+        with pytest.raises(ConfigError, match=said):
+            kind(**given)
+
+
+def test_a_setting_of_the_host_that_cannot_be_right_is_said(session, memory, tmp_path) -> None:
+    from types import SimpleNamespace
+
+    host = SimpleNamespace(akosha_force_method="fax", akosha_cloud_bucket=(tmp_path / "folder").as_uri())
+    word = "force_method of the host program is not one of auto, cloud, http: it counts as not set"
+    result = asyncio.run(sync_to_akosha(settings=host))
+    assert (result["success"], result["warnings"]) == (True, [word])
+    assert f"warning: {word}" in (memory / "state" / "sync.log").read_text()
+    host.akosha_cloud_bucket = None
+    assert asyncio.run(sync_to_akosha(settings=host))["warnings"] == [word], "of a sync that fails, too"
+    assert asyncio.run(HybridAkoshaSync(host, store=tmp_path / "b").sync_memories())["warnings"] == [word]
 
 
 def test_the_old_name_warns_and_takes_http_alone(bucket, session) -> None:
@@ -255,7 +283,7 @@ def test_the_old_name_warns_and_takes_http_alone(bucket, session) -> None:
 def test_a_killed_sync_is_noticed(seaweed_credentials, session, memory, monkeypatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AKOSHA_SNAP_STORE", f"s3://bucket?endpoint=http://127.0.0.1:{silent.getsockname()[1]}")
-        process = start(Request(), reply=False)
+        process = start(SyncRequest(), reply=False)
         _wait("running")
         process.send_signal(signal.SIGKILL)
         _wait("killed")
@@ -282,7 +310,7 @@ def test_a_token_shows_nowhere(seaweed_credentials, session, memory, monkeypatch
     monkeypatch.delenv("AKOSHA_API_TOKEN")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AKOSHA_SNAP_STORE", f"s3://bucket?endpoint=http://127.0.0.1:{silent.getsockname()[1]}")
-        process = start(Request(flags={"api_token": TOKEN}), reply=False)
+        process = start(SyncRequest(flags={"api_token": TOKEN}), reply=False)
         _wait("running")
         seen = Path(f"/proc/{process.pid}/cmdline").read_bytes() + Path(f"/proc/{process.pid}/environ").read_bytes()
         process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from akosha_snap.errors import ConfigError, SourceError
-from akosha_snap.integrations.claude_code import apply, hook_command, plan_install, plan_uninstall
+from akosha_snap.errors import ConfigError, ConflictError, SourceError
+from akosha_snap.integrations.claude_code import hook_command, plan_install, plan_uninstall
+from akosha_snap.integrations.settings_file import apply
 
 OTHERS = {
     "model": "opus",
@@ -141,6 +143,50 @@ def test_a_file_that_cannot_be_read_or_written(tmp_path) -> None:
         apply(plan_install(tmp_path / "file" / "settings.json", COMMAND))
 
 
+def test_what_somebody_else_writes_meanwhile_stays(settings) -> None:
+    new = plan_install(settings, COMMAND)
+    settings.parent.mkdir()
+    settings.write_text('{"theirs": 1}')
+    with pytest.raises(ConflictError, match="was changed by somebody else just now"):
+        apply(new)
+    edit = plan_install(settings, COMMAND)
+    settings.write_text('{"theirs": 2}')
+    with pytest.raises(ConflictError):
+        apply(edit)
+    assert settings.read_text() == '{"theirs": 2}'
+    settings.unlink()
+    with pytest.raises(ConflictError):
+        apply(edit)
+    assert not settings.exists()
+
+
+def test_no_copy_is_ever_overwritten(settings) -> None:
+    settings.parent.mkdir()
+    for number in range(1, 4):
+        settings.write_text(json.dumps({"number": number}))
+        assert _install(settings)
+        _uninstall(settings)
+    before = sorted(settings.parent.glob("settings.json.akosha-snap.bak*"))
+    assert len(before) == 6
+    kept = [path.read_text() for path in before]
+    assert [json.loads(text).get("number") for text in kept if "hooks" not in text] == [1, 2, 3]
+    settings.write_text(json.dumps({"number": 2}))
+    edit = plan_install(settings, COMMAND)
+    assert apply(edit) in before, "a copy with this very content is there"
+    assert sorted(settings.parent.glob("settings.json.akosha-snap.bak*")) == before
+    assert [path.read_text() for path in before] == kept
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_a_copy_is_not_written_through_a_link(settings, tmp_path) -> None:
+    settings.parent.mkdir()
+    settings.write_text("{}")
+    (tmp_path / "precious").write_text("mine")
+    (settings.parent / "settings.json.akosha-snap.bak").symlink_to(tmp_path / "precious")
+    assert apply(plan_install(settings, COMMAND)) == settings.parent.resolve() / "settings.json.akosha-snap.bak2"
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 def test_a_link_stays_a_link(settings, tmp_path) -> None:
     dotfiles = tmp_path / "dotfiles.json"
@@ -162,11 +208,13 @@ def test_the_command_survives_a_shell(tmp_path) -> None:
     assert "akosha-snap, version" in done.stdout or "No module named" in done.stderr
 
 
-def test_a_crash_leaves_the_old_file(settings, monkeypatch) -> None:
+@pytest.mark.parametrize(("moment", "left"), [(1, []), (3, ["settings.json.akosha-snap.bak"])])
+def test_a_crash_leaves_the_old_file(settings, monkeypatch, moment, left) -> None:
     settings.parent.mkdir()
     settings.write_text('{"model": "opus"}')
-    monkeypatch.setattr(os, "fsync", lambda _: 1 / 0)
+    fsync, calls = os.fsync, itertools.count(1)
+    monkeypatch.setattr(os, "fsync", lambda number: 1 / 0 if next(calls) == moment else fsync(number))
     with pytest.raises(ZeroDivisionError):
         _install(settings)
     assert settings.read_text() == '{"model": "opus"}'
-    assert sorted(path.name for path in settings.parent.iterdir()) == ["settings.json", "settings.json.akosha-snap.bak"]
+    assert sorted(path.name for path in settings.parent.iterdir()) == ["settings.json", *left]

@@ -16,6 +16,7 @@ from fake_akosha import FakeAkosha, running_fake
 from akosha_snap.akosha import is_up
 from akosha_snap.akosha.exchange import RequestTooLarge
 from akosha_snap.akosha.mcp_client import McpClient
+from akosha_snap.akosha.redirects import redirected
 from akosha_snap.errors import AkoshaError, ConfigError, CredentialsError, TransientAkoshaError
 
 TOOL = "batch_store_memories"
@@ -97,7 +98,7 @@ def test_a_server_that_asks_for_an_hour_is_given_up(fake: FakeAkosha) -> None:
     assert caught.value.retry_after == 3600
 
 
-@pytest.mark.parametrize("fault", ["hang", "drip"])
+@pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
 def test_a_deadline_ends_everything(fake: FakeAkosha, fault: str) -> None:
     fake.faults.extend([fault] * 5)
     started = time.monotonic()
@@ -106,7 +107,19 @@ def test_a_deadline_ends_everything(fake: FakeAkosha, fault: str) -> None:
         pytest.raises(AkoshaError, match=r"answer|time allowed"),
     ):
         mcp.call_tool(TOOL, memory("a"))
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 1.5
+
+
+def test_the_connection_to_a_server_that_drips_is_cut(fake: FakeAkosha) -> None:
+    fake.faults.extend(["drip_headers", None])
+    with client(fake.url, call_timeout=0.3) as mcp:
+        assert mcp.call_tool(TOOL, memory("a"))["stored"] == 1, "by a new connection"
+        assert mcp.interruptions == 1
+    time.sleep(0.2)
+    seen = fake.dripped
+    time.sleep(0.2)
+    assert fake.dripped == seen, "nobody listens to it any more"
+    assert not [each for each in threading.enumerate() if each.name == "akosha-snap within"]
 
 
 def test_nobody_listens() -> None:
@@ -131,6 +144,50 @@ def test_other_redirects_are_refused(fake: FakeAkosha, path: str, said: str) -> 
     with client(url, token=SECRET) as mcp, pytest.raises(AkoshaError, match=said) as caught:
         mcp.tools()
     assert "hidden" not in str(caught.value)
+
+
+HERE = "http://akosha.lan:8682/mcp"
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "leads_to"),
+    [
+        (HERE, "/mcp/", "http://akosha.lan:8682/mcp/"),
+        (HERE, "HTTP://AKOSHA.LAN:8682/other", "http://AKOSHA.LAN:8682/other"),
+        (HERE, "https://akosha.lan:8682/mcp", "https://akosha.lan:8682/mcp"),
+        (HERE, "https://akosha.lan/mcp", None),
+        (HERE, "https://akosha.lan:8683/mcp", None),
+        (HERE, "http://akosha.lan:8683/mcp", None),
+        (HERE, "http://akosha.lan/mcp", None),
+        (HERE, "http://other.lan:8682/mcp", None),
+        (HERE, "//other.lan:8682/mcp", None),
+        (HERE, "http://akosha.lan:99999/", None),
+        (HERE, "http://akosha.lan:x/", None),
+        (HERE, "http://[/", None),
+        (HERE, "ftp://akosha.lan:8682/mcp", None),
+        ("http://akosha.lan/mcp", "https://akosha.lan/mcp", "https://akosha.lan/mcp"),
+        ("http://akosha.lan/mcp", "https://akosha.lan:444/mcp", None),
+        ("https://akosha.lan/mcp", "http://akosha.lan/mcp", None),
+        ("https://akosha.lan:8682/mcp", "http://akosha.lan:8682/mcp", None),
+        ("https://akosha.lan/mcp", "https://akosha.lan:443/mcp/", "https://akosha.lan:443/mcp/"),
+        ("http://me:pw@akosha.lan/mcp", "https://akosha.lan/mcp/", "https://me:pw@akosha.lan/mcp/"),
+        ("http://akosha.lan/mcp", "https://you:pw@akosha.lan/mcp", "https://akosha.lan/mcp"),
+    ],
+)
+def test_where_a_redirect_may_lead(url: str, location: str, leads_to: str | None) -> None:
+    assert redirected(url, location) == leads_to
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:99999/", "https://{host}:{another}/mcp", "http://[/"])
+def test_a_redirect_that_is_refused_carries_no_token(fake: FakeAkosha, location: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        fake.elsewhere = location.format(host="127.0.0.1", another=another.getsockname()[1])
+        url = fake.url.replace("/mcp", "/elsewhere")
+        with client(url, token=SECRET) as mcp, pytest.raises(AkoshaError, match="redirects to another server"):
+            mcp.tools()
+        another.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            another.accept()
 
 
 def test_the_token(fake: FakeAkosha) -> None:
@@ -235,10 +292,31 @@ def test_an_answer_without_end() -> None:
 # --- is it there? -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("healthz", "expected"), [(200, True), (503, False), (None, True)])
-def test_is_up(fake: FakeAkosha, healthz: int | None, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("healthz", "expected"),
+    [(200, True), (500, False), (503, False), *((other, True) for other in (None, 301, 401, 403, 405, 429, "html"))],
+)
+def test_is_up(fake: FakeAkosha, healthz: int | str | None, expected: bool) -> None:
     fake.healthz = healthz
     assert is_up(fake.url) is expected
+
+
+def test_what_wants_a_token_is_up_and_healthz_never_gets_it(fake: FakeAkosha) -> None:
+    fake.token, fake.healthz = SECRET, 401
+    assert is_up(fake.url)
+    assert is_up(fake.url, token=SECRET)
+    assert is_up(fake.url, token="wrong"), "who sends is told that it is"
+    fake.initialize_fault = (500, b"")
+    assert not is_up(fake.url, token=SECRET)
+
+
+def test_a_server_that_drips_is_not_up(fake: FakeAkosha) -> None:
+    fake.healthz = "drip_headers"
+    started = time.monotonic()
+    assert not is_up(fake.url, timeout=0.3)
+    assert time.monotonic() - started < 0.5
+    time.sleep(0.2)
+    assert not [each for each in threading.enumerate() if each.name == "akosha-snap within"]
 
 
 def test_is_up_takes_no_longer_than_it_may() -> None:

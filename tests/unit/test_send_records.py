@@ -19,10 +19,13 @@ import msgspec
 import pytest
 from fake_akosha import BATCH_TOOL, MAX_BODY, FakeAkosha, running_fake
 
-from akosha_snap.akosha import SendResult, mcp_client, send_records
+from akosha_snap.akosha import SendResult, failures, mcp_client, send_records, sending
+from akosha_snap.akosha import batches as batches_module
+from akosha_snap.akosha import send as akosha_send
 from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.errors import AkoshaError, CapabilityError, ConfigError, DamageError, TransientAkoshaError
 from akosha_snap.events import Observer
+from akosha_snap.source import Record, read_records
 
 SYSTEM = "mac-local"
 TABLE = "CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR, embedding FLOAT[], timestamp TIMESTAMP)"
@@ -157,6 +160,36 @@ def test_a_server_restarted_between_two_runs_gets_everything(fake: FakeAkosha, t
     assert not send(fake, path, state_dir=tmp_path).resent_all
 
 
+def test_no_text_of_a_record_is_kept_here(fake: FakeAkosha, tmp_path: Path) -> None:
+    rows = [(f"c{i}", f"a secret {i}", None) for i in range(300)]
+    path = database(tmp_path / "a.duckdb", rows)
+    state = tmp_path / "state"
+    for _ in range(2):
+        send(fake, path, state_dir=state)
+    fake.restart()
+    send(fake, path, state_dir=state)
+    kept = [file for file in state.rglob("*") if file.is_file()]
+    assert [file.name for file in kept] == ["sent.sqlite"]
+    assert b"secret" not in kept[0].read_bytes()
+
+
+def test_what_cannot_be_checked_does_not_count(fake: FakeAkosha, tmp_path: Path) -> None:
+    """Of two databases one is sent, the server restarted, the other sent: what the ledger has of the first is lost."""
+    one, other = database(tmp_path / "a.duckdb", numbered(30)), database(tmp_path / "b.duckdb", numbered(10, 100))
+    send(fake, one, state_dir=tmp_path)
+    fake.restart()
+    assert counts(send(fake, other, state_dir=tmp_path)) == (10, 10, 0, 0, 0, 0)
+    assert counts(send(fake, other, one, state_dir=tmp_path)) == (30, 30, 0, 10, 0, 0)
+    assert len(fake.stored) == 40
+
+
+def test_an_empty_database_costs_the_ledger_nothing(fake: FakeAkosha, tmp_path: Path) -> None:
+    path, empty = database(tmp_path / "a.duckdb", numbered(30)), database(tmp_path / "b.duckdb", [])
+    send(fake, path, state_dir=tmp_path)
+    send(fake, empty, state_dir=tmp_path)
+    assert counts(send(fake, path, state_dir=tmp_path)) == (0, 0, 0, 30, 0, 0)
+
+
 def test_a_server_restarted_half_way_gets_everything(
     fake: FakeAkosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +286,32 @@ def test_refused_records_are_counted_listed_and_kept(fake: FakeAkosha, tmp_path:
     assert not kept.exists()
 
 
+def test_the_file_of_failures_is_bounded(fake: FakeAkosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MAX_BYTES", 2000)
+    rows = [(f"bad{i}" + "x" * 100, "refuse", None) for i in range(100)] + [("y" * 5000, "refuse", None)]
+    path = database(tmp_path / "a.duckdb", rows)
+    left = tmp_path / "state" / "akosha"
+    result = send(fake, path, state_dir=tmp_path / "state")
+    assert result.failed == 101
+    assert result.failures_file
+    lines = Path(result.failures_file).read_text().splitlines()
+    assert sum(len(line) + 1 for line in lines[:-1]) <= 2000
+    assert len(lines) > 10
+    assert json.loads(lines[-1]) == {"memory_id": "", "error": f"and {101 - len(lines) + 1} more, which are not listed"}
+    # what one that was killed a day ago has left is swept
+    (folder,) = left.iterdir()
+    for name in (f".tmp-{'0' * 16}", ".tmp-mine"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    send(fake, path, state_dir=tmp_path / "state")
+    assert sorted(file.name for file in folder.iterdir()) == [".tmp-mine", "failed.jsonl", "sent.sqlite"]
+
+
+def test_an_id_that_is_a_book(fake: FakeAkosha, tmp_path: Path) -> None:
+    result = send(fake, database(tmp_path / "a.duckdb", [("y" * 1_000_000, "refuse", None)]))
+    assert len(result.errors[0].memory_id) == 300
+
+
 def test_a_batch_refused_as_a_whole(fake: FakeAkosha, tmp_path: Path) -> None:
     path = database(tmp_path / "a.duckdb", numbered(3))
     fake.faults.append({"structuredContent": {"status": "failed", "total": 3, "stored": 0, "failed": 3, "error": "no"}})
@@ -317,6 +376,24 @@ def test_bodies_never_exceed_the_limit_and_are_well_filled(fake: FakeAkosha, tmp
 def test_never_more_than_a_thousand_records(fake: FakeAkosha, tmp_path: Path) -> None:
     send(fake, many(tmp_path / "a.duckdb", 2300))
     assert batches(fake) == [1000, 1000, 300]
+
+
+def test_records_are_read_as_they_are_sent(fake: FakeAkosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, no more than a batch and the group after it are read and not yet answered."""
+    ahead: list[int] = []
+    read = 0
+
+    def watched(*args: Any) -> Iterator[Record]:
+        nonlocal read
+        for record in read_records(*args):
+            read += 1
+            ahead.append(read - len(fake.stored))
+            yield record
+
+    monkeypatch.setattr(akosha_send, "read_records", watched)
+    assert send(fake, many(tmp_path / "a.duckdb", 5000)).stored == 5000
+    assert read == 5000
+    assert max(ahead) <= batches_module.MAX_RECORDS + sending._GROUP
 
 
 def test_a_proxy_that_takes_less(fake: FakeAkosha, tmp_path: Path) -> None:

@@ -133,6 +133,27 @@ def test_the_file_is_private_and_whole(settings) -> None:
     assert read_state(settings.state_dir).last == record(1)
 
 
+def test_what_a_killed_process_left_is_swept(settings) -> None:
+    settings.state_dir.mkdir()
+    for name in (f".tmp-{'0' * 16}", f".tmp-{'1' * 16}", ".tmp-mine"):
+        (settings.state_dir / name).touch()
+        os.utime(settings.state_dir / name, (0, 0) if "1" not in name else None)
+    note(settings.state_dir, record(1))
+    left = sorted(path.name for path in settings.state_dir.iterdir())
+    assert left == [f".tmp-{'1' * 16}", ".tmp-mine", "last-sync.json"], "one that may be at work stays"
+
+
+def test_who_is_alone_makes_up_for_one_that_was_killed(settings) -> None:
+    note_start(settings.state_dir, NOW)
+    waited: list[bool] = []
+    with under_way(settings.state_dir, lambda: waited.append(True)):
+        note(settings.state_dir, record(1, SourceError("no")), alone=True)
+        assert read_state(settings.state_dir).running_since
+        note(settings.state_dir, record(1), alone=True)
+        assert read_state(settings.state_dir).running_since is None
+    assert not waited
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"{", b'{"last": 3}', b"\xff", b"[]", b'{"last": {"result": {"system_id": "\xff"}}}']
 )
