@@ -22,6 +22,8 @@ from akosha_snap.stores import MemoryStore
 FIRST = {"a.txt": prose(150_000, "a"), "b.bin": prose(60_000, "b")}
 SECOND = {**FIRST, "a.txt": edited(FIRST["a.txt"], 70_000)}
 TIMES = (1, 3, ALWAYS)
+LONG = ("session, cold", "full file")
+"""Left to `nox -s stress`."""
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +106,7 @@ PUSHES = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("kind", PUSHES)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.stress if k in LONG else ()) for k in PUSHES])
 def test_push(tmp_path: Path, kind: str, fault: str) -> None:
     pushed, files, options = PUSHES[kind]
     scene = Scene(tmp_path, pushed=pushed)
