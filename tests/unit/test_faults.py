@@ -22,7 +22,7 @@ from akosha_snap.stores import MemoryStore
 FIRST = {"a.txt": prose(150_000, "a"), "b.bin": prose(60_000, "b")}
 SECOND = {**FIRST, "a.txt": edited(FIRST["a.txt"], 70_000)}
 TIMES = (1, 3, ALWAYS)
-LONG = ("session, cold", "full file")
+LONG = ("session, cold", "full file", "full file in parts")
 """Left to `nox -s stress`."""
 
 
@@ -102,12 +102,17 @@ PUSHES = {
     "session, cold": (True, SECOND, {"state_dir": None}),
     "unchanged": (True, FIRST, {}),
     "full file": (True, SECOND, {"full_file": True}),
+    "full file in parts": (True, SECOND, {"full_file": True}),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.stress if k in LONG else ()) for k in PUSHES])
-def test_push(tmp_path: Path, kind: str, fault: str) -> None:
+def test_push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, fault: str) -> None:
+    if kind == "full file in parts":
+        monkeypatch.setattr("akosha_snap.stores.transfer.SINGLE_PUT", 65_536)
+        monkeypatch.setattr("akosha_snap.stores.transfer.PART_SIZE", 65_536)
+        monkeypatch.setattr("akosha_snap.stores.transfer._MIB", 65_536)
     pushed, files, options = PUSHES[kind]
     scene = Scene(tmp_path, pushed=pushed)
     bench = scene.bench
@@ -126,6 +131,9 @@ def test_push(tmp_path: Path, kind: str, fault: str) -> None:
                 assert scene.check_store(tmp_path / "copy")[: len(before)] == before
             else:
                 assert result.success
+                if options.get("full_file"):
+                    for entry in bench.manifest(result.upload_id).snapshot.files:
+                        assert bench.store.get(entry.full_file.uri) == files[entry.name]
                 OUTCOMES["succeeded"] += 1
                 assert scene.check_store(tmp_path / "copy")[-1] == files, (at, times)
             uploaded = set(bench.packs())
