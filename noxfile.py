@@ -37,6 +37,13 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def stress(session: nox.Session) -> None:
+    """The long fault tests that the others leave out."""
+    session.install("--quiet", "--editable", ".", *_group("test"))
+    session.run("pytest", "-m", "stress", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks: the quick run that CI makes, or `nox -s bench -- ARGUMENTS`."""
     session.install("--quiet", ".", *_group("bench"))

@@ -58,8 +58,14 @@ def decode_frames(
     def decode(i: int, stored: memoryview | DamageError) -> bytes | DamageError:
         if isinstance(stored, DamageError):
             return stored
-        key = pack_key(system.id, packs[chunk_list.pack[i]])
-        return _decode(chunk_list, i, stored, key, chunk_of)
+        pack = packs[chunk_list.pack[i]]
+        key = pack_key(system.id, pack)
+        chunk = _decode(chunk_list, i, stored, key, chunk_of)
+        if not isinstance(chunk, DamageError):
+            return chunk
+        # Perhaps it is whole, and was damaged on its way: TCP's checksum lets one error in 65,536 by.
+        again = system.packs.read_again(pack, chunk_list.offsets[i], chunk_list.stored_sizes[i])
+        return chunk if again == stored else _decode(chunk_list, i, memoryview(again), key, chunk_of)
 
     pool = ThreadPoolExecutor(_DECODERS)
     waiting: deque[tuple[int, Callable[[], bytes | DamageError]]] = deque()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames import TRAILER_SIZE, Footer, read_footer, read_trailer
 from akosha_snap.manifest.keys import pack_key
@@ -14,13 +16,19 @@ _GUESS = 64 * 1024
 
 
 def fetch_footer(system: System, pack_id: bytes, size: int) -> Footer:
-    """The footer of a pack of `size` bytes, in one request or two.
+    """The footer of a pack of `size` bytes, in one request or two; what is wrong is read once more.
 
     Raises ObjectNotFound, DamageError, NewerFormatError.
     """
     key = pack_key(system.id, pack_id)
     if size < TRAILER_SIZE:
         raise DamageError(f"{key} is too short to be a pack")
+    with contextlib.suppress(DamageError):
+        return _read(system, key, size)
+    return _read(system, key, size)  # perhaps it was damaged on its way only
+
+
+def _read(system: System, key: str, size: int) -> Footer:
     tail = system.store.get(key, start=max(0, size - _GUESS), length=min(size, _GUESS))
     try:
         needed = read_trailer(tail[-TRAILER_SIZE:]) + TRAILER_SIZE

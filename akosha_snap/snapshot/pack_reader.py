@@ -35,6 +35,17 @@ class PackReader:
             return whole[start : start + length]
         return self._store.get(self.key(pack), start=start, length=length)
 
+    def read_again(self, pack: bytes, start: int, length: int) -> bytes:
+        """The same from the store, whatever is at hand: for bytes that turned out wrong, perhaps on their way.
+
+        Empty where the pack is gone meanwhile.
+        """
+        self._at_hand.pop(pack, None)
+        try:
+            return self._store.get(self.key(pack), start=start, length=length)
+        except ObjectNotFound:
+            return b""
+
     def take_whole(self, sizes: Mapping[bytes, int]) -> None:
         """Read the small ones of these packs whole, the first ones first; they replace those taken before."""
         self._at_hand.clear()

@@ -62,7 +62,10 @@ class System:
             data = self.store.get(key, length=MAX_MANIFEST_SIZE)
         except ObjectNotFound:
             return False
-        decode_format(data, key)
+        try:
+            decode_format(data, key)
+        except DamageError:  # perhaps on its way only
+            decode_format(self.store.get(key, length=MAX_MANIFEST_SIZE), key)
         return True
 
     def refuse_newer(self) -> list[str]:
@@ -114,7 +117,11 @@ class System:
             raise NothingThereError(
                 f"no snapshot {upload_id} of {self.name}", hint="run `akosha-snap list` for those that exist"
             ) from None
-        manifest = decode_manifest(data, key)
+        try:
+            manifest = decode_manifest(data, key)
+        except DamageError:  # perhaps on its way only
+            data = self.store.get(key, length=MAX_MANIFEST_SIZE)
+            manifest = decode_manifest(data, key)
         self._check_place(manifest, upload_id, key)
         return manifest, len(data)
 

@@ -48,7 +48,7 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
 
     observer.phase("verify", total=sum(part.span.length for part in parts()))
     with tempfile.TemporaryFile() as spill:
-        reader = _Reader(findings, spill)
+        reader = _Reader(system, findings, spill)
         for part, stored in zip(parts(), fetch(system, (part.span for part in parts())), strict=True):
             reader.read(part, stored)
             observer.advance(part.span.length)
@@ -58,7 +58,8 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
 class _Reader:
     """Decodes frames as their bytes come in; chunks that others need are kept on disk."""
 
-    def __init__(self, findings: Findings, spill: BinaryIO) -> None:
+    def __init__(self, system: System, findings: Findings, spill: BinaryIO) -> None:
+        self._packs = system.packs
         self._is_base = {base for pack in findings.frames.values() for frame in pack.values() for base in frame.bases}
         self._spill = spill
         self._spilled: dict[Location, tuple[int, int]] = {}
@@ -75,21 +76,27 @@ class _Reader:
         if isinstance(stored, DamageError):
             self.lost.add(part.span.pack)
             return
-        self._hashers.setdefault(part.span.pack, blake3()).update(stored)
         if part.frame and all(base in self._spilled for base in part.frame.bases):
             # With a base lost nothing can be said of this frame; the base is reported.
-            self._decode(part.span, part.frame, stored)
+            stored = self._decode(part.span, part.frame, stored)
+        self._hashers.setdefault(part.span.pack, blake3()).update(stored)
 
-    def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> None:
+    def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> memoryview:
+        """Returns the bytes as they are on the store: read once more where they were wrong."""
+        bases = [self._chunk(base) for base in frame.bases]
         try:
-            bases = [self._chunk(base) for base in frame.bases]
             chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
-        except DamageError as error:
-            self.damaged.setdefault(span.pack, {})[span.offset] = error.message
-            return
+        except DamageError:
+            stored = memoryview(self._packs.read_again(*span))
+            try:
+                chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
+            except DamageError as error:
+                self.damaged.setdefault(span.pack, {})[span.offset] = error.message
+                return stored
         if (span.pack, span.offset) in self._is_base:
             self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
             self._spill.write(chunk)
+        return stored
 
     def _chunk(self, place: Location) -> bytes:
         position, size = self._spilled[place]
@@ -154,9 +161,17 @@ def _report(system: System, findings: Findings, order: list[bytes], reader: _Rea
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             detail = f"chunk {chunk} at byte {offset} is damaged: {detail}{more}"
             findings.problem("chunk_damaged", key, _users_of(system, findings, pack_id, set(damaged)), detail)
-        elif pack_id in sizes and reader.digest(pack_id) != pack_id:
+        elif pack_id in sizes and reader.digest(pack_id) != pack_id != _digest(system, pack_id, sizes[pack_id]):
             detail = "its bytes do not hash to its name, though every chunk that is needed still reads"
             findings.problem("pack_damaged", key, findings.users(pack_id), detail)
+
+
+def _digest(system: System, pack_id: bytes, size: int) -> bytes:
+    """The BLAKE3 of a pack read once more."""
+    hasher = blake3()
+    for part in _filler(pack_id, 0, size):
+        hasher.update(system.packs.read_again(*part.span))
+    return hasher.digest()
 
 
 def _users_of(system: System, findings: Findings, pack_id: bytes, offsets: set[int]) -> list[str]:
