@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,7 @@ __all__ = ["ChunkList", "ListedFile", "decode_chunk_list", "encode_chunk_list"]
 
 # Bounds that msgspec enforces before it builds anything.
 _Column = Annotated[list[int], msgspec.Meta(max_length=MAX_LISTED)]
+_Codecs = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(max_length=MAX_LISTED)]
 _Indices = Annotated[list[int], msgspec.Meta(max_length=MAX_BASES)]
 
 
@@ -45,7 +47,7 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
     pack: _Column
     offsets: _Column
     stored_sizes: _Column
-    codecs: _Column
+    codecs: _Codecs
     bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_LISTED)]
     files: Annotated[list[ListedFile], msgspec.Meta(max_length=MAX_FILES)]
 
@@ -100,6 +102,8 @@ def _check(value: ChunkList, where: str) -> None:
     for i in range(count):
         if not _is_possible(value, i):
             raise DamageError(f"{where} names an impossible place for chunk {value.hash(i).hex()}")
+    if _has_overlap(value):
+        raise DamageError(f"{where} names two frames of which one lies in the other")
     if max(value.depths(), default=0) > MAX_DEPTH:
         raise DamageError(f"{where} needs more than {MAX_DEPTH} frames one after another for one chunk")
     for file in value.files:
@@ -118,6 +122,15 @@ def _is_possible(value: ChunkList, i: int) -> bool:
         and offset + stored <= (MAX_PACK_SIZE if pack == len(value.packs) - 1 else value.pack_sizes[pack])
         and len(value.bases[i]) <= MAX_BASES
         and all(0 <= base < len(value) and value.place(base) < value.place(i) for base in value.bases[i])
+    )
+
+
+def _has_overlap(value: ChunkList) -> bool:
+    """Whether two frames share bytes of a pack: then a small pack could stand for any number of chunks."""
+    order = sorted(range(len(value)), key=value.place)
+    return any(
+        value.pack[i] == value.pack[after] and value.offsets[i] + value.stored_sizes[i] > value.offsets[after]
+        for i, after in itertools.pairwise(order)
     )
 
 
