@@ -13,6 +13,7 @@ from collections.abc import Callable
 from akosha_snap.config import Settings
 from akosha_snap.errors import AkoshaSnapError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest.keys import format_key
+from akosha_snap.stores.plain_http import is_exposed
 
 __all__ = ["TIMEOUT", "cloud_available", "http_available"]
 
@@ -51,7 +52,8 @@ def _store_answers(settings: Settings) -> bool:
 def _akosha_answers(settings: Settings) -> bool:
     from akosha_snap.akosha import is_up
 
-    token = settings.api_token.reveal() if settings.api_token else None
+    may_send = settings.allow_insecure_http or not is_exposed(settings.akosha_url)
+    token = settings.api_token.reveal() if settings.api_token and may_send else None
     return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
 
 

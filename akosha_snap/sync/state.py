@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from akosha_snap.atomic import publish, temporary_file
+from akosha_snap.atomic import make_private, publish, temporary_file
 from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.sync.results import SyncFailure, SyncResult
 
@@ -86,7 +86,7 @@ def under_way(state_dir: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(state_dir)
         lock = FileLock(state_dir / _LOCK, timeout=_LOCK_TIMEOUT, mode=0o600)
         lock.acquire()
     except Timeout:
@@ -142,7 +142,7 @@ def _read_or_forget(state_dir: Path) -> SyncState:
 
 
 def _write(state_dir: Path, state: SyncState) -> None:
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(state_dir)
     with temporary_file(state_dir) as (path, file):
         file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
         file.flush()
