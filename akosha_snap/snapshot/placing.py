@@ -85,7 +85,7 @@ def refuse_too_large(to: Path, files: Iterable[FileEntry]) -> None:
     needed, free = sum(file.size for file in files), shutil.disk_usage(to).free
     if needed > free:
         raise AkoshaSnapError(
-            f"cannot restore into {to}: {needed} bytes are needed, {free} are free",
+            f"cannot restore into {to}: No space left on device for {needed} bytes ({free} are free)",
             hint="nothing was written there; free some space or choose another folder",
         )
 

@@ -434,7 +434,7 @@ class TestNoSpace:
             monkeypatch.setattr(placing.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**60))
         (small_disk / "mine").write_bytes(b"x" * 10_000)
         bench.push({"a": noise(size), "b": b"1"})
-        with pytest.raises(AkoshaSnapError, match=r"cannot restore into .*(No space left|are free)") as caught:
+        with pytest.raises(AkoshaSnapError, match=r"cannot restore into .*No space left") as caught:
             bench.restore(to=small_disk)
         assert caught.value.exit_code == 1
         assert "free some space" in caught.value.hint
