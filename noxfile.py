@@ -12,6 +12,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PYPROJECT = nox.project.load_toml(Path(__file__).parent / "pyproject.toml")
 
+FUZZED = ["chunk_list", "database", "footer", "frame", "manifest", "pack", "store_format", "wal"]
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
@@ -48,6 +50,20 @@ def bench(session: nox.Session) -> None:
     """The benchmarks: the quick run that CI makes, or `nox -s bench -- ARGUMENTS`."""
     session.install("--quiet", ".", *_group("bench"))
     session.run("python", "-m", "benchmarks", *(session.posargs or ["--quick"]))
+
+
+@nox.session(python="3.11")
+def fuzz(session: nox.Session) -> None:
+    """Coverage-guided fuzzing of every parser, 60 s each; `nox -s fuzz -- SECONDS [TARGET ...]`. Linux."""
+    session.install("--quiet", "--editable", ".", *_group("fuzz"))
+    seconds, *targets = session.posargs or ["60"]
+    found = session.create_tmp()
+    tests = Path(__file__).parent / "tests"
+    for target in targets or sorted(FUZZED):
+        session.run(
+            "python", "-m", "fuzz", target, f"{found}/{target}", f"-max_total_time={seconds}",
+            f"-artifact_prefix={found}/{target}-", env={"PYTHONPATH": str(tests)},
+        )  # fmt: skip
 
 
 def _group(name: str) -> list[str]:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from akosha_snap.errors import BusyError
 
-__all__ = ["TEMPORARY_PREFIX", "fsync_directory", "publish", "sweep", "temporary_file"]
+__all__ = ["TEMPORARY_PREFIX", "fsync_directory", "make_private", "publish", "sweep", "temporary_file"]
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names of unfinished files start with this; listings leave them out."""
@@ -125,6 +125,16 @@ def _rename_over_claim(path: Path, final: Path) -> None:
     except BaseException:
         final.unlink(missing_ok=True)
         raise
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder`, and what is missing above it, for its owner alone, whatever the umask; raises OSError.
+
+    One that exists stays as it is.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)  # with parents=True those would have the umask's mode
 
 
 def fsync_directory(directory: Path) -> None:

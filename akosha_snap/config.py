@@ -66,6 +66,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     force_method: _Text | None = None
     enable_fallback: bool | None = None
     upload_on_session_end: bool | None = None
+    allow_insecure_http: bool | None = None
 
 
 class Given(TypedDict, total=False):
@@ -82,6 +83,7 @@ class Given(TypedDict, total=False):
     force_method: str | None
     enable_fallback: bool | None
     upload_on_session_end: bool | None
+    allow_insecure_http: bool | None
 
 
 _SWITCHES = {"enable_fallback", "upload_on_session_end"}
@@ -144,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True):
     force_method: Method
     enable_fallback: bool
     upload_on_session_end: bool
+    allow_insecure_http: bool
 
     def need_store(self) -> Setting:
         """The store's URL. Raises ConfigError where none was given, naming the ways to give one."""
@@ -192,6 +195,7 @@ def load_settings(
         force_method=_method(choose("force_method", "AKOSHA_FORCE_METHOD")),
         enable_fallback=_switch(choose("enable_fallback", "AKOSHA_ENABLE_FALLBACK")),
         upload_on_session_end=_switch(choose("upload_on_session_end", "AKOSHA_UPLOAD_ON_SESSION_END")),
+        allow_insecure_http=_switch(choose("allow_insecure_http", "AKOSHA_SNAP_ALLOW_INSECURE_HTTP"), default=False),
     )
 
 
@@ -266,10 +270,10 @@ def _method(setting: Setting | None) -> Method:
     return cast("Method", setting.value)
 
 
-def _switch(setting: Setting | None) -> bool:
-    """On or off; on where nobody said."""
+def _switch(setting: Setting | None, *, default: bool = True) -> bool:
+    """On or off."""
     if setting is None:
-        return True
+        return default
     if setting.value.lower() not in _SWITCH:
         raise ConfigError(f"{setting.origin} is neither true nor false", hint="correct or unset it")
     return _SWITCH[setting.value.lower()]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from akosha_snap.atomic import make_private
 from akosha_snap.errors import AkoshaSnapError
 from akosha_snap.frames import content_hash
 
@@ -99,7 +100,7 @@ class Ledger:
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would make it readable by all
         connection = sqlite3.connect(
             self._path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False

@@ -41,6 +41,7 @@ def send_records(
     full: bool = False,
     deadline: float | None = None,
     attempts: int = 5,
+    allow_insecure_http: bool = False,
     observer: Observer | None = None,
 ) -> SendResult:
     """Send the records of `databases`, staged copies, to the Akosha server at `url`.
@@ -52,6 +53,8 @@ def send_records(
 
     The databases are read as they are sent, in bounded memory. `deadline`, in seconds, is for all
     of it; one try of one call never takes more than 60 s, and a call `attempts` tries.
+
+    Without `allow_insecure_http` a token is not sent over plain http to another machine.
 
     Raises ConfigError for a URL, token or system id that cannot be right, CapabilityError where
     the server has no tool to store records, CredentialsError where it refuses the token,
@@ -65,7 +68,9 @@ def send_records(
     wanted = [kind for kind in KINDS if kind in set(kinds)]
     folder = _folder(state_dir, url, system_id)
     with (
-        McpClient(url, token=token, deadline=deadline, attempts=attempts) as client,
+        McpClient(
+            url, token=token, deadline=deadline, attempts=attempts, allow_insecure_http=allow_insecure_http
+        ) as client,
         Ledger(folder / "sent.sqlite" if folder else None) as ledger,
     ):
         able = _able(client, wanted)

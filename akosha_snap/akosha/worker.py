@@ -12,6 +12,7 @@ import msgspec
 
 from akosha_snap.akosha.memories import EmbeddingPolicy
 from akosha_snap.akosha.storage import SnapshotStorage
+from akosha_snap.atomic import make_private
 from akosha_snap.errors import AkoshaSnapError, BusyError, ConfigError
 from akosha_snap.stores import Store
 
@@ -113,7 +114,7 @@ async def _open_hot_store(where: str | None) -> Any:
     elif where == IN_MEMORY:
         hot_store = HotStore(database_path=":memory:")
     else:
-        Path(where).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(Path(where).parent)
         hot_store = HotStore(database_path=where)
     try:
         await hot_store.initialize()

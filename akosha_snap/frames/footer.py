@@ -26,6 +26,7 @@ TRAILER_SIZE = _TRAILER.size
 
 
 _Column = Annotated[list[int], msgspec.Meta(max_length=MAX_FRAMES)]
+_Codecs = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(max_length=MAX_FRAMES)]
 _Indices = Annotated[list[int], msgspec.Meta(max_length=MAX_BASES)]
 
 
@@ -53,7 +54,7 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     hashes: bytes
     raw_sizes: _Column
     stored_sizes: _Column
-    codecs: _Column
+    codecs: _Codecs
     bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_FRAMES)]
     external: bytes
     lists: _Column

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Annotated
 
 import msgspec
@@ -126,7 +126,7 @@ class _Bases(Sequence[Sequence[int]]):
     """A short list of numbers for each frame, most of them empty, in two arrays."""
 
     def __init__(self, lists: list[list[int]]) -> None:
-        self._ends = array("I", accumulate(map(len, lists), initial=0))
+        self._ends = array("I", itertools.accumulate(map(len, lists), initial=0))
         self._all = array("I", (base for bases in lists for base in bases))
 
     def __len__(self) -> int:
@@ -170,6 +170,8 @@ def _check(value: ChunkList, where: str) -> None:
     for i in range(count):
         if not _is_possible(value, i):
             raise DamageError(f"{where} names an impossible place for chunk {value.hash(i).hex()}")
+    if _has_overlap(value):
+        raise DamageError(f"{where} names two frames of which one lies in the other")
     if max(value.depths(), default=0) > MAX_DEPTH:
         raise DamageError(f"{where} needs more than {MAX_DEPTH} frames one after another for one chunk")
     for file in value.files:
@@ -187,6 +189,15 @@ def _is_possible(value: ChunkList, i: int) -> bool:
         and offset + stored <= (MAX_PACK_SIZE if pack == len(value.packs) - 1 else value.pack_sizes[pack])
         and len(value.bases[i]) <= MAX_BASES
         and all(0 <= base < len(value) and value.place(base) < value.place(i) for base in value.bases[i])
+    )
+
+
+def _has_overlap(value: ChunkList) -> bool:
+    """Whether two frames share bytes of a pack: then a small pack could stand for any number of chunks."""
+    order = sorted(range(len(value)), key=value.place)
+    return any(
+        value.pack[i] == value.pack[after] and value.offsets[i] + value.stored_sizes[i] > value.offsets[after]
+        for i, after in itertools.pairwise(order)
     )
 
 

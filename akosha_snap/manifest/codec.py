@@ -10,16 +10,19 @@ import msgspec
 
 from akosha_snap.errors import DamageError
 from akosha_snap.frames.limits import MAX_BASES, MAX_DEPTH, MAX_LIST_SIZE, MAX_PACK_SIZE, MAX_POINTERS_SIZE
-from akosha_snap.manifest.ids import is_file_name
+from akosha_snap.manifest.ids import is_file_name, is_upload_id
 from akosha_snap.manifest.location import FrameLocation
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.manifest.snapshot import Manifest
 from akosha_snap.manifest.store_format import check_format
 
-__all__ = ["MAX_MANIFEST_SIZE", "decode_manifest", "encode_manifest"]
+__all__ = ["MAX_MANIFEST_SIZE", "MAX_VALUES", "decode_manifest", "encode_manifest"]
 
 MAX_MANIFEST_SIZE = 16 * 1024 * 1024
 """Bytes of a manifest that a reader accepts."""
+
+MAX_VALUES = 2_000_000
+"""Commas and opening brackets of a manifest. Each value takes some 70 bytes of memory, an empty list three of JSON."""
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -38,6 +41,8 @@ def decode_manifest(data: bytes, where: str) -> Manifest:
     Raises NewerFormatError for a later format; DamageError for bad JSON, a wrong
     checksum, missing fields or values outside their bounds.
     """
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
+        raise DamageError(f"{where} has more than {MAX_VALUES} values")
     try:
         tree = msgspec.json.decode(data)
         if not isinstance(tree, dict):
@@ -68,7 +73,7 @@ def _check_files(manifest: Manifest, where: str) -> None:
     """The files are possible ones, and everything said of them twice is the same."""
     info = manifest.snapshot
     for file in info.files:
-        if not is_file_name(file.name) or file.size < 0 or not _is_hash(file.blake3):
+        if not is_file_name(file.name) or not _is_hash(file.blake3) or not _is_hash(file.full_file.sha256):
             raise DamageError(f"{where} names an impossible file {file.name!r}")
     if len({file.name for file in info.files}) != len(info.files):
         raise DamageError(f"{where} names a file twice")
@@ -77,6 +82,8 @@ def _check_files(manifest: Manifest, where: str) -> None:
         raise DamageError(f"{where} names another root than that of its files")
     if manifest.files != [file.full_file.uri.rpartition("/")[2] for file in info.files]:
         raise DamageError(f"{where} names other files to Akosha")
+    if not info.tool.isprintable() or not (info.parent is None or is_upload_id(info.parent)):
+        raise DamageError(f"{where} names an impossible tool or parent")
     if manifest.uploaded_at.utcoffset() != dt.timedelta(0):
         raise DamageError(f"{where} does not say in UTC when it was uploaded")
 

@@ -6,13 +6,17 @@ Fields are only ever added. No floats, so that one canonical form exists (codec.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from akosha_snap.manifest.location import FrameLocation
 
 __all__ = ["Cost", "Counts", "FileEntry", "FullFile", "Manifest", "Metadata", "SnapshotInfo"]
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number of anything: whoever reads it may add it up, print it or keep it in 64 bits."""
 
 
 class FullFile(msgspec.Struct, frozen=True):
@@ -23,7 +27,7 @@ class FullFile(msgspec.Struct, frozen=True):
     """
 
     uri: str
-    size: int
+    size: _Count
     blake3: str
     sha256: str
     stored: bool = False
@@ -37,29 +41,29 @@ class FileEntry(msgspec.Struct, frozen=True):
 
     name: str
     kind: Literal["duckdb", "wal", "plain"]
-    size: int
+    size: _Count
     blake3: str
-    chunks: int
+    chunks: _Count
     full_file: FullFile
 
 
 class Counts(msgspec.Struct, frozen=True):
     """Records in the snapshot. `counted` is false where they were carried over from the parent."""
 
-    conversations: int = 0
-    reflections: int = 0
-    entities: int = 0
-    relationships: int = 0
+    conversations: _Count = 0
+    reflections: _Count = 0
+    entities: _Count = 0
+    relationships: _Count = 0
     counted: bool = True
 
 
 class Cost(msgspec.Struct, frozen=True):
     """What this push cost: bytes read from the live files, bytes of the objects uploaded before this manifest."""
 
-    bytes_read: int
-    bytes_uploaded: int
-    chunks_new: int
-    packs_new: int
+    bytes_read: _Count
+    bytes_uploaded: _Count
+    chunks_new: _Count
+    packs_new: _Count
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True):
@@ -94,8 +98,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Akosha's SystemMemoryUploadManifest, field by field (akosha.models.schemas)."""
 
     uploaded_at: dt.datetime
-    conversation_count: int
-    total_size_bytes: int | None
+    conversation_count: _Count
+    total_size_bytes: _Count | None
     version: str = "1.0"
     system_type: str | None = "session-buddy"
     checksum: str | None = None

@@ -35,7 +35,7 @@ def decode_format(data: bytes, where: str) -> StoreFormat:
     try:
         check_format(msgspec.json.decode(data, type=_AnyFormat).format, where)
         value = msgspec.json.decode(data, type=StoreFormat)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamageError(f"{where} does not parse: {error}", hint=_REMOVE) from None
     if value != StoreFormat():
         raise DamageError(f"{where} names other parameters than those of format {FORMAT}", hint=_REMOVE)

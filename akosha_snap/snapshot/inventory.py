@@ -116,7 +116,9 @@ class Inventory:
 
         `own_pack` is the pack that holds the list. Frames in packs that are missing or of
         another size are left out, with all that need them: they count as absent and are
-        uploaded again. Returns the number of each frame's chunk, and the ids of those packs.
+        uploaded again. So are those whose bases, which may lie elsewhere than in this list, would
+        make a chain of more than MAX_DEPTH frames. Returns the number of each frame's chunk, and
+        the ids of those packs.
         """
         ids = pack_ids(chunk_list, own_pack.id)
         expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
@@ -134,7 +136,9 @@ class Inventory:
             numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
             bases = [numbers[base] for base in chunk_list.bases[i]]
             pack = refs.get(chunk_list.pack[i])
-            if pack is not None and not self.is_stored(numbers[i]) and all(map(self.is_stored, bases)):
+            if pack is None or self.is_stored(numbers[i]) or not all(map(self.is_stored, bases)):
+                continue
+            if self.depth(bases) <= MAX_DEPTH:
                 place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
                 self.store(numbers[i], pack, *place, bases)
         return numbers, [ids[number] for number in lost]

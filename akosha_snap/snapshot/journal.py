@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+from functools import partial
 from pathlib import Path
 
 __all__ = ["Journal"]
@@ -39,7 +41,12 @@ class Journal:
     def add(self, pack_id: bytes) -> None:
         """A pack is on the store now."""
         if self._path is not None:
-            with contextlib.suppress(OSError), self._lock, self._path.open("a", encoding="ascii") as file:
+            opener = partial(os.open, mode=0o600)
+            with (
+                contextlib.suppress(OSError),
+                self._lock,
+                open(self._path, "a", encoding="ascii", opener=opener) as file,
+            ):
                 file.write(f"{pack_id.hex()}\n")
 
     def clear(self) -> None:

@@ -13,7 +13,7 @@ from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
 from akosha_snap.snapshot.assemble import assemble
 from akosha_snap.snapshot.decoding import pack_ids
-from akosha_snap.snapshot.placing import check_target, place, refuse_taken
+from akosha_snap.snapshot.placing import check_target, place, refuse_one_for_two, refuse_taken, refuse_too_large
 from akosha_snap.snapshot.results import RestoredFile, RestoreResult
 from akosha_snap.snapshot.system import LATEST, System
 from akosha_snap.source import WAL_SUFFIX
@@ -73,6 +73,8 @@ def write_files(
     system: System, manifest: Manifest, to: Path, files: list[FileEntry], observer: Observer, *, overwrite: bool
 ) -> list[RestoredFile]:
     """Assemble these files of a snapshot in the folder `to` and give them their names there."""
+    refuse_too_large(to, files)
+    refuse_one_for_two(to, files)
     chunk_list = system.chunk_list(manifest, with_packs=True)
     packs = pack_ids(chunk_list, manifest.snapshot.list_pack)
     names = {file.name for file in files}

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from akosha_snap.atomic import sweep
+from akosha_snap.atomic import make_private, sweep
 from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.frames import content_hash
 from akosha_snap.snapshot.journal import Journal
@@ -109,7 +109,7 @@ def _folder_of(state_dir: Path, system: System) -> Path:
 def _own_folder(stack: contextlib.ExitStack, state_dir: Path, system: System) -> Path:
     """The folder of this system on this store, ours alone and locked."""
     folder = _folder_of(state_dir, system)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or (os.name == "posix" and status.st_uid != os.geteuid()):
         raise PermissionError(errno.EPERM, "it is not a folder of your own", str(folder))

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from akosha_snap.errors import CredentialsError
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
+from akosha_snap.stores.plain_http import refuse_plain_http
 from akosha_snap.stores.s3_client import S3Options, make_boto3_client
 from akosha_snap.stores.s3_errors import is_beyond_end, is_of_s3, translate
 
@@ -148,9 +149,12 @@ class S3Store:
 
         options = self._options
         settings = plain_settings(self._bucket, options) if options.lean else None
-        if settings is None:
-            return make_boto3_client(options)
-        return LeanClient(settings, options, lambda: make_boto3_client(options))
+        made = LeanClient(settings, options, lambda: make_boto3_client(options)) if settings else None
+        client: Any = made or make_boto3_client(options)
+        if not options.allow_insecure_http:  # only now is it known where boto3's own settings lead
+            where = settings.origin if settings else client.meta.endpoint_url
+            refuse_plain_http(where, "signed requests and memories")
+        return client
 
     def _object(self, key: str) -> dict[str, str]:
         check_key(key)

@@ -34,6 +34,9 @@ class S3Options:
     lean: bool = True
     """Send plain requests without boto3 where nothing out of the ordinary is set up for it."""
 
+    allow_insecure_http: bool = False
+    """Sign requests over plain http to another machine, too."""
+
     def in_url(self) -> dict[str, str]:
         """The options that a store's URL carries, those that were given."""
         given = {"endpoint": self.endpoint, "region": self.region, "addressing": self.addressing}

@@ -31,10 +31,13 @@ _OPTIONS = {"endpoint", "region", "addressing"}
 _ADDRESSING = {"path", "virtual", "auto"}
 
 
-def open_store(url: str, *, endpoint: str | None = None, region: str | None = None) -> Store:
+def open_store(
+    url: str, *, endpoint: str | None = None, region: str | None = None, allow_insecure_http: bool = False
+) -> Store:
     """The bare store at `url`: no decorators, and nothing is read or sent yet.
 
-    `endpoint` and `region` serve an `s3:` URL that names none. Raises ConfigError for
+    `endpoint` and `region` serve an `s3:` URL that names none. Without `allow_insecure_http` the first
+    request raises ConfigError where it would go over plain http to another machine. Raises ConfigError for
     anything that cannot be a store, with the valid forms as its hint.
     """
     if not url.strip() or "\0" in url:
@@ -58,7 +61,7 @@ def open_store(url: str, *, endpoint: str | None = None, region: str | None = No
         case "file":
             return _file(url, parts)
         case "s3":
-            return _s3(url, parts, endpoint, region)
+            return _s3(url, parts, S3Options(endpoint, region, allow_insecure_http=allow_insecure_http))
         case other:
             raise _refusal(url, f"{other}:// is not supported")
 
@@ -83,7 +86,7 @@ def _file(url: str, parts: SplitResult) -> DirectoryStore:
     return DirectoryStore(Path(path))
 
 
-def _s3(url: str, parts: SplitResult, endpoint: str | None, region: str | None) -> S3Store:
+def _s3(url: str, parts: SplitResult, default: S3Options) -> S3Store:
     if not _BUCKET.fullmatch(parts.netloc):
         raise _refusal(url, "what follows s3:// is not a bucket name" if parts.netloc else "it names no bucket")
     prefix = parts.path.strip("/")
@@ -99,8 +102,8 @@ def _s3(url: str, parts: SplitResult, endpoint: str | None, region: str | None) 
     values = dict(given)
     if len(values) < len(given):
         raise _refusal(url, "it gives an option twice")
-    endpoint = values.get("endpoint") or endpoint
-    region = values.get("region") or region
+    endpoint = values.get("endpoint") or default.endpoint
+    region = values.get("region") or default.region
     addressing = values.get("addressing")
     if endpoint:
         _check_endpoint(url, endpoint)
@@ -108,7 +111,7 @@ def _s3(url: str, parts: SplitResult, endpoint: str | None, region: str | None) 
         raise _refusal(url, "its region is not the name of one")
     if addressing is not None and addressing not in _ADDRESSING:
         raise _refusal(url, f"addressing is not one of {', '.join(sorted(_ADDRESSING))}")
-    options = S3Options(endpoint or None, region or None, addressing)
+    options = S3Options(endpoint or None, region or None, addressing, allow_insecure_http=default.allow_insecure_http)
     return S3Store(parts.netloc, prefix, options)
 
 

@@ -12,6 +12,7 @@ from akosha_snap.config import Settings
 from akosha_snap.deadline import within
 from akosha_snap.errors import AkoshaSnapError, ObjectNotFound, StoreNotCreated
 from akosha_snap.manifest.keys import format_key
+from akosha_snap.stores.plain_http import is_exposed
 
 __all__ = ["TIMEOUT", "cloud_available", "http_available"]
 
@@ -37,7 +38,8 @@ def http_available(settings: Settings) -> bool:
 
     with contextlib.suppress(ImportError):
         import httpx  # noqa: F401  # as above
-    token = settings.api_token.reveal() if settings.api_token else None
+    may_send = settings.allow_insecure_http or not is_exposed(settings.akosha_url)
+    token = settings.api_token.reveal() if settings.api_token and may_send else None
     return is_up(settings.akosha_url, token=token, timeout=TIMEOUT)
 
 

@@ -21,7 +21,12 @@ def open_configured_store(settings: Settings) -> Store:
     """The store that the settings name; nothing is read or sent yet. Raises ConfigError."""
     url, origin = settings.need_store()
     try:
-        return open_store(url, endpoint=settings.endpoint, region=settings.region)
+        return open_store(
+            url,
+            endpoint=settings.endpoint,
+            region=settings.region,
+            allow_insecure_http=settings.allow_insecure_http,
+        )
     except ConfigError as error:
         raise ConfigError(f"{error.message} ({origin})", hint=error.hint) from None
 

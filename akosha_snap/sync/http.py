@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from akosha_snap.atomic import make_private
 from akosha_snap.config import Settings
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.events import Observer
@@ -42,6 +43,7 @@ def send_to_akosha(
             url=settings.akosha_url,
             system_id=settings.system_id,
             token=settings.api_token.reveal() if settings.api_token else None,
+            allow_insecure_http=settings.allow_insecure_http,
             state_dir=settings.state_dir,
             full=full,
             observer=observer,
@@ -68,7 +70,7 @@ def send_to_akosha(
 def _private_folder(state_dir: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder for the copies, on the disk that is meant for them, gone afterwards."""
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(state_dir)
         for left in state_dir.glob(f"{_PREFIX}*"):  # by one that was killed
             if time.time() - left.stat().st_mtime > _A_DAY:
                 shutil.rmtree(left, ignore_errors=True)

@@ -6,6 +6,8 @@ import datetime as dt
 import os
 from pathlib import Path
 
+from akosha_snap.atomic import make_private
+
 __all__ = ["append", "log_path"]
 
 _LIMIT = 262_144
@@ -23,7 +25,7 @@ def append(state_dir: Path, text: str, now: dt.datetime, *, secret: str | None =
     The file is readable by its owner alone. Raises OSError where it cannot be written.
     """
     path = log_path(state_dir)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     head = f"{now.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ} [{os.getpid()}] "
     if secret:
         text = text.replace(secret, "***")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from akosha_snap.atomic import publish, sweep, temporary_file
+from akosha_snap.atomic import make_private, publish, sweep, temporary_file
 from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.sync.results import SyncFailure, SyncResult
 
@@ -91,7 +91,7 @@ def under_way(state_dir: Path, on_wait: Callable[[], None] = lambda: None) -> It
     from filelock import FileLock, Timeout
 
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(state_dir)
         lock = FileLock(state_dir / _LOCK, mode=0o600)
         try:
             lock.acquire(timeout=0)
@@ -151,7 +151,7 @@ def _read_or_forget(state_dir: Path) -> SyncState:
 
 
 def _write(state_dir: Path, state: SyncState) -> None:
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(state_dir)
     sweep(state_dir)
     with temporary_file(state_dir) as (path, file):
         file.write(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")

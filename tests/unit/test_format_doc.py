@@ -34,7 +34,7 @@ from akosha_snap.manifest import (
     encode_manifest,
     keys,
 )
-from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
+from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE, MAX_VALUES
 from akosha_snap.manifest.ids import bare_name, check_system_id, upload_time
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import WRITER_DEPTH
@@ -249,6 +249,7 @@ def test_the_limits_are_those_of_the_code():
         "a pack": [limits.MAX_PACK_SIZE],
         "a footer": [limits.MAX_FOOTER_SIZE],
         "a manifest": [MAX_MANIFEST_SIZE],
+        "commas and opening brackets in a manifest": [MAX_VALUES],
         "the window a zstd frame asks for": [frame_codec._MAX_WINDOW],
     }
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from helpers import MIB, Part, craft, noise, prose
+from fuzz.targets import sealed_manifest
+from helpers import MIB, SYSTEM, Part, craft, noise, prose
 
-from akosha_snap.errors import DamageError
+from akosha_snap.errors import AkoshaSnapError, ConflictError, DamageError
 from akosha_snap.frames import MAX_DEPTH
 from akosha_snap.manifest import ChunkList, Manifest
+from akosha_snap.manifest.keys import manifest_key
+from akosha_snap.snapshot import placing
 from akosha_snap.snapshot.results import VerifyResult
 
 
@@ -195,3 +200,184 @@ def test_the_deepest_chain_of_bases_is_taken_over_and_not_made_deeper(bench):
     assert [file.chunks_new for file in bench.push(files).files] == [0, 1]
     assert bench.restored() == files
     assert bench.verify(level="data").ok
+
+
+def test_chains_that_two_snapshots_make_together_are_not_taken_over(bench):
+    """Each is of the deepest kind allowed; a push that built on both would write what nobody can restore."""
+    chain = [prose(3000, "chain")]
+    for i in range(2 * MAX_DEPTH - 2):
+        chain.append(chain[-1][: 2000 + i] + noise(20, i) + chain[-1][2000 + i :])
+    middle = MAX_DEPTH - 1
+    parts = [Part(chunk, tuple(chain[i - 1 : i])) for i, chunk in enumerate(chain)]
+    craft(bench, [[Part(chain[middle]), *parts[middle + 1 :]]], {"g": [chain[-1]]})
+    bench.clock.advance(60)
+    craft(bench, [parts[: middle + 1]], {"f": [chain[middle]]})
+    files = {"f": chain[middle], "g": chain[-1]}
+    bench.push(files)
+    assert bench.restored() == files
+    assert bench.verify(level="data").ok
+
+
+def test_two_frames_in_one_place_are_damage(bench):
+    one, two = prose(5000, 1), prose(6000, 2)
+    craft(
+        bench,
+        [[Part(one), Part(two)]],
+        {"f": [one, two]},
+        lie=lambda honest: msgspec.structs.replace(honest, offsets=[honest.offsets[0], honest.offsets[1] - 1]),
+    )
+    with pytest.raises(DamageError, match="one lies in the other"):
+        bench.restore()
+    assert kinds(bench.verify()) == {"chunk_list_damaged"}
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 10_000])
+def test_endless_chains_of_bases_are_refused_by_every_reader_at_once(bench, depth):
+    chunk = prose(5000)
+
+    def lie(honest: ChunkList) -> ChunkList:
+        return msgspec.structs.replace(
+            honest,
+            hashes=honest.hashes * depth,
+            raw_sizes=[1] * (depth - 1) + honest.raw_sizes,
+            pack=[0] * depth,
+            offsets=list(range(depth)),
+            stored_sizes=[1] * (depth - 1) + honest.stored_sizes,
+            codecs=[1] * depth,
+            bases=[[], *([i] for i in range(depth - 1))],
+            files=[msgspec.structs.replace(honest.files[0], frames=[depth - 1])],
+        )
+
+    craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie=lie)
+    started = time.monotonic()
+    with pytest.raises(DamageError, match="one after another"):
+        bench.restore()
+    assert kinds(bench.verify(level="open")) == {"chunk_list_damaged"}
+    assert not bench.push({"f": chunk}).unchanged
+    assert bench.restored() == {"f": chunk}
+    assert time.monotonic() - started < 10
+
+
+def test_a_frame_that_is_its_own_base_is_refused(bench):
+    chunk = prose(5000)
+    craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie=lambda honest: msgspec.structs.replace(honest, bases=[[0]]))
+    with pytest.raises(DamageError, match="impossible place"):
+        bench.restore()
+    assert kinds(bench.verify(level="data")) == {"chunk_list_damaged"}
+
+
+def test_a_file_of_terabytes_in_a_few_kilobytes_is_refused_before_anything_is_written(bench, tmp_path):
+    chunk, times = bytes(MIB), 1_900_000
+    craft(
+        bench,
+        [[Part(chunk)]],
+        {"f": [chunk]},
+        lie=lambda honest: msgspec.structs.replace(
+            honest, files=[msgspec.structs.replace(honest.files[0], size=times * MIB, frames=[0] * times)]
+        ),
+    )
+    with pytest.raises(AkoshaSnapError, match=r"No space left on device for [0-9]+ bytes") as caught:
+        bench.restore(to=tmp_path / "target")
+    assert caught.value.exit_code == 1
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_packs_by_the_thousand_that_are_not_there_take_no_quadratic_time(bench):
+    count = 20_000
+
+    def lie(honest: ChunkList) -> ChunkList:
+        return msgspec.structs.replace(
+            honest,
+            packs=[*(noise(32, i) for i in range(count)), b""],
+            pack_sizes=[100] * count + [0],
+            hashes=b"".join(noise(32, i) for i in range(count)),
+            raw_sizes=[1] * count,
+            pack=list(range(count)),
+            offsets=[0] * count,
+            stored_sizes=[1] * count,
+            codecs=[0] * count,
+            bases=[[]] * count,
+            files=[msgspec.structs.replace(honest.files[0], size=1, frames=[0])],
+        )
+
+    craft(bench, [[Part(prose(5000))]], {"f": [prose(5000)]}, lie=lie)
+    started = time.monotonic()
+    assert len(bench.verify(level="data").problems) == count
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda tree, snapshot: snapshot.update(parent="\x1b]0;title\x07"), "impossible tool or parent"),
+        (lambda tree, snapshot: snapshot.update(tool="\x1b[2J"), "impossible tool or parent"),
+        (lambda tree, snapshot: snapshot["cost"].update(bytes_uploaded=-1), "Expected `int` >= 0"),
+        (lambda tree, snapshot: snapshot["files"][0]["full_file"].update(sha256="\x1b[2J"), "impossible file"),
+    ],
+)
+def test_what_a_terminal_would_obey_and_numbers_that_cannot_be_are_damage(bench, change, problem):
+    crafted = craft(bench, [[Part(b"1")]], {"f": [b"1"]})
+    key = manifest_key(SYSTEM, crafted.upload_id)
+    tree = json.loads(bench.store.get(key))
+    change(tree, tree["metadata"]["akosha_snap"])
+    bench.store.put(key, sealed_manifest(tree))
+    with pytest.raises(DamageError, match=problem):
+        bench.restore()
+    assert kinds(bench.verify()) == {"manifest_damaged"}
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, 10**400])
+def test_numbers_beyond_64_bits_are_damage(bench, number):
+    crafted = craft(bench, [[Part(b"1")]], {"f": [b"1"]})
+    key = manifest_key(SYSTEM, crafted.upload_id)
+    tree = json.loads(bench.store.get(key))
+    tree["metadata"]["akosha_snap"]["cost"]["bytes_uploaded"] = number
+    bench.store.put(key, sealed_manifest(tree))
+    with pytest.raises(DamageError, match="does not parse"):
+        bench.restore()
+
+
+@pytest.mark.parametrize("codec", [-1, 256, 2**40])
+def test_a_codec_that_cannot_be_does_not_stop_the_next_push(bench, codec):
+    chunk = prose(5000)
+    craft(bench, [[Part(chunk)]], {"f": [chunk]}, lie=lambda honest: msgspec.structs.replace(honest, codecs=[codec]))
+    bench.push({"f": chunk})
+    assert bench.restored() == {"f": chunk}
+
+
+@pytest.mark.parametrize(
+    "name", ["C:x", "C:\\x", "x:stream", "NUL", "nul.txt", "Con .tar.gz", "COM1", "LPT¹.x", "a.", "a "]
+)
+def test_names_that_mean_something_else_to_windows(name):
+    assert not placing._is_name_on_windows(name)
+
+
+@pytest.mark.parametrize("name", ["reflection.duckdb", "nul-1", "console", "com", "com10", ".hidden", "a b", "日本"])
+def test_names_that_mean_themselves_to_windows(name):
+    assert placing._is_name_on_windows(name)
+
+
+class TestNamesThatDifferInCaseAlone:
+    FILES: ClassVar = {"Notes": b"1", "notes": b"2"}
+
+    def test_are_two_files_where_the_folder_knows_two(self, bench):
+        bench.push(self.FILES)
+        assert bench.restored() == self.FILES
+
+    def test_are_refused_where_one_would_replace_the_other(self, bench, monkeypatch, tmp_path):
+        bench.push(self.FILES)
+        monkeypatch.setattr(placing, "_are_one", lambda *_: True)
+        for force in (False, True):
+            with pytest.raises(ConflictError, match="'Notes' and 'notes' are one name"):
+                bench.restore(to=tmp_path / "target", force=force)
+        assert list((tmp_path / "target").iterdir()) == []
+        bench.restore(to=tmp_path / "target", file="notes")
+        assert (tmp_path / "target" / "notes").read_bytes() == b"2"
+
+
+def test_a_target_behind_a_symlink_is_the_users_own_choice(bench, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    bench.push({"f": b"1"})
+    bench.restore(to=tmp_path / "link")
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["f"]

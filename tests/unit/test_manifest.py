@@ -134,7 +134,7 @@ class TestManifest:
     @pytest.mark.parametrize("lie", [{"size": -1}, {"blake3": "AB" * 32}, {"blake3": "ab"}, {"kind": "other"}])
     def test_an_impossible_file_is_damage(self, lie):
         files = tree()["metadata"]["akosha_snap"]["files"]
-        with pytest.raises(DamageError, match=r"impossible file|Invalid enum value 'other'"):
+        with pytest.raises(DamageError, match=r"impossible file|Invalid enum value 'other'|Expected `int` >= 0"):
             decode_manifest(info(files=[files[0] | lie]), "m")
 
     @pytest.mark.parametrize("root", ["0" * 64, "", "x", bytes(31).hex(), MANIFEST.snapshot.root.upper()])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import memory_db
 import pytest
@@ -427,7 +428,10 @@ class TestNoSpace:
         subprocess.run(["umount", str(disk)], check=True)
 
     @pytest.mark.parametrize("size", [1_040_000, 2 * MIB, 2 * MIB + 1, 1_100_000])
-    def test_a_full_disk_is_said_and_left_as_it_was(self, bench, small_disk, size):
+    @pytest.mark.parametrize("seen", [True, False])
+    def test_a_full_disk_is_said_and_left_as_it_was(self, bench, small_disk, size, seen, monkeypatch):
+        if not seen:  # others fill it meanwhile
+            monkeypatch.setattr(placing.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**60))
         (small_disk / "mine").write_bytes(b"x" * 10_000)
         bench.push({"a": noise(size), "b": b"1"})
         with pytest.raises(AkoshaSnapError, match=r"cannot restore into .*No space left") as caught:

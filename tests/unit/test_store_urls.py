@@ -103,9 +103,9 @@ def test_settings_serve_a_url_that_names_none():
         (S3Options(), "auto", "us-east-1"),
         (S3Options(region="auto"), "auto", "us-east-1"),
         (S3Options(region="eu-west-1"), "auto", "eu-west-1"),
-        (S3Options("http://h:1"), "path", "us-east-1"),
-        (S3Options("http://h:1", "auto"), "path", "auto"),
-        (S3Options("http://h:1", addressing="virtual"), "virtual", "us-east-1"),
+        (S3Options("https://h:1"), "path", "us-east-1"),
+        (S3Options("https://h:1", "auto"), "path", "auto"),
+        (S3Options("https://h:1", addressing="virtual"), "virtual", "us-east-1"),
     ],
 )
 def test_how_the_client_is_set_up(options, addressing, region):

@@ -417,8 +417,9 @@ class TestMirror:
         memory.push()
         memory.session()
         free = iter([0, 10**12])
-        monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: Disk(next(free)))
-        result = memory.push()
+        with monkeypatch.context() as patch:
+            patch.setattr(workspace.shutil, "disk_usage", lambda _: Disk(next(free)))
+            result = memory.push()
         assert any("gave way" in warning for warning in result.warnings)
         memory.check()
 

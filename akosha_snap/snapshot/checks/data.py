@@ -151,6 +151,7 @@ def _filler(pack_id: bytes, start: int, end: int) -> Iterator[_Part]:
 
 
 def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, sizes: dict[bytes, int]) -> None:
+    users = _users(system, findings, reader.damaged)
     for pack_id in order:
         key = pack_key(system.id, pack_id)
         if pack_id in reader.lost:
@@ -160,7 +161,7 @@ def _report(system: System, findings: Findings, order: list[bytes], reader: _Rea
             chunk = findings.frames[pack_id][offset].hash.hex()
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             detail = f"chunk {chunk} at byte {offset} is damaged: {detail}{more}"
-            findings.problem("chunk_damaged", key, _users_of(system, findings, pack_id, set(damaged)), detail)
+            findings.problem("chunk_damaged", key, users[pack_id], detail)
         elif pack_id in sizes and reader.digest(pack_id) != pack_id != _digest(system, pack_id, sizes[pack_id]):
             detail = "its bytes do not hash to its name, though every chunk that is needed still reads"
             findings.problem("pack_damaged", key, findings.users(pack_id), detail)
@@ -174,13 +175,15 @@ def _digest(system: System, pack_id: bytes, size: int) -> bytes:
     return hasher.digest()
 
 
-def _users_of(system: System, findings: Findings, pack_id: bytes, offsets: set[int]) -> list[str]:
-    """The snapshots that need any of these frames. Their chunk lists are read again: keeping all would cost memory."""
-    users = []
+def _users(system: System, findings: Findings, damaged: dict[bytes, dict[int, str]]) -> dict[bytes, list[str]]:
+    """The snapshots that need a damaged frame of each pack. Their chunk lists are read again: keeping all would
+    cost memory."""
+    users: dict[bytes, list[str]] = {pack_id: [] for pack_id in damaged}
     for snapshot in findings.opened:
-        if pack_id in snapshot.pack_sizes:
+        if concerned := damaged.keys() & snapshot.pack_sizes.keys():
             needs = Findings()
             needs.add_snapshot(snapshot.upload_id, snapshot.manifest, system.chunk_list(snapshot.manifest))
-            if offsets & needs.frames.get(pack_id, PackFrames()).keys():
-                users.append(snapshot.upload_id)
+            for pack_id in concerned:
+                if damaged[pack_id].keys() & needs.frames.get(pack_id, PackFrames()).keys():
+                    users[pack_id].append(snapshot.upload_id)
     return users

@@ -27,18 +27,21 @@ class Findings:
 
     def __init__(self) -> None:
         self.objects = 0
-        self.problems: list[Problem] = []
+        self._problems: dict[tuple[str, str], Problem] = {}
         self.warnings: list[str] = []
         self.opened: list[Opened] = []
         self.frames: dict[bytes, PackFrames] = {}
 
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems found so far, in the order they were found."""
+        return list(self._problems.values())
+
     def problem(self, kind: str, key: str, snapshots: Iterable[str], detail: str) -> None:
         """Record a problem with the object `key`; of one kind there is one, with all the snapshots it touches."""
-        for i, known in enumerate(self.problems):
-            if (known.kind, known.object) == (kind, key):
-                self.problems[i] = Problem(kind, key, sorted({*known.snapshots, *snapshots}), known.detail)
-                return
-        self.problems.append(Problem(kind, key, sorted(snapshots), detail))
+        known = self._problems.get((kind, key))
+        touched = {*(known.snapshots if known else ()), *snapshots}
+        self._problems[kind, key] = Problem(kind, key, sorted(touched), known.detail if known else detail)
 
     def users(self, pack_id: bytes) -> list[str]:
         """The snapshots that need a pack."""
