@@ -12,6 +12,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PYPROJECT = nox.project.load_toml(Path(__file__).parent / "pyproject.toml")
 
+ON_EVERY_CORE = ["--numprocesses", "auto", "--dist", "worksteal"]
 FUZZED = ["chunk_list", "database", "footer", "frame", "manifest", "pack", "store_format", "wal"]
 
 
@@ -19,7 +20,7 @@ FUZZED = ["chunk_list", "database", "footer", "frame", "manifest", "pack", "stor
 def tests(session: nox.Session) -> None:
     """The whole test suite, a real SeaweedFS included; fails under 90% coverage."""
     session.install("--quiet", "--editable", ".", *_group("test"))
-    session.run("pytest", "--cov", *session.posargs)
+    session.run("pytest", "--cov", *ON_EVERY_CORE, *session.posargs)
 
 
 @nox.session
@@ -35,7 +36,7 @@ def lint(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """The real akosha and session-buddy (their last releases for Python 3.13): manifests, worker, server, end hook."""
     session.install("--quiet", "--editable", ".", *_group("contract"))
-    session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
+    session.run("pytest", "-m", "akosha", *ON_EVERY_CORE, "tests/contract", *session.posargs)
 
 
 @nox.session
