@@ -36,7 +36,7 @@ def lint(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """The real akosha and session-buddy (their last releases for Python 3.13): manifests, worker, server, end hook."""
     session.install("--quiet", "--editable", ".", *_group("contract"))
-    session.run("pytest", "-m", "akosha", *ON_EVERY_CORE, "tests/contract", *session.posargs)
+    session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
 
 
 @nox.session
