@@ -37,6 +37,7 @@ __all__ = [
     "commit_manifest",
     "file_entries",
     "has_full_files",
+    "is_out_of_date",
     "make_manifest",
     "markers",
     "store_format",
@@ -46,6 +47,16 @@ __all__ = [
 _MAX_CONVERSATIONS = 1_000_000
 _MAX_TOTAL_SIZE = 100_000_000_000
 """Akosha refuses a manifest that names more (SystemMemoryUploadManifest); the true counts are in ours."""
+
+_RENEWED_AFTER = dt.timedelta(days=335)
+_AHEAD = dt.timedelta(minutes=5)
+"""Akosha refuses a manifest older than 365 days, or from further ahead (SystemMemoryUploadManifest). A month is left
+for its worker to come by."""
+
+
+def is_out_of_date(manifest: Manifest, now: dt.datetime) -> bool:
+    """Whether Akosha refuses this manifest for its time, or soon will: the same content is then committed anew."""
+    return not -_AHEAD <= now - manifest.uploaded_at <= _RENEWED_AFTER
 
 
 def file_entries(system: System, upload_id: str, files: Sequence[ChunkedFile], *, stored: bool) -> list[FileEntry]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import decode_manifest
+from akosha_snap.snapshot.commit import is_out_of_date
 from akosha_snap.snapshot.inventory import Inventory
 from akosha_snap.snapshot.last_push import KnownSource, LastPush
 from akosha_snap.snapshot.parent import Parent, find_parent, is_current, open_last
@@ -42,7 +43,7 @@ class Plan(NamedTuple):
 
     `last` is the last push of this machine, where that is the parent; `looked_at` when the store
     was last asked for all of it (Unix time, seconds). `is_same`: nothing need be read to know
-    that the parent is this very snapshot; then `parent` has a manifest and nothing else.
+    that the parent is this very snapshot, which Akosha takes as it is; then `parent` has a manifest and nothing else.
     """
 
     staged: StagedFiles
@@ -67,9 +68,9 @@ def make_plan(
     _make_room(workspace, paths, before, may_drop=not options.dry_run)
     staged = stage_files(paths, workspace.staging, before, in_child=options.stage_in_child)
     observer.phase("compare")
-    time = now().timestamp()
-    plan = _warm(system, workspace, staged, last, time) if last and not options.recheck else None
-    plan = plan or _cold(system, workspace, staged, last, time)
+    moment = now()
+    plan = _warm(system, workspace, staged, last, moment) if last and not options.recheck else None
+    plan = plan or _cold(system, workspace, staged, last, moment.timestamp())
     if staged.unchanged and not plan.is_same and (plan.last is None or plan.parent.list_base is None):
         observer.phase("stage")  # what was left out is needed after all
         _make_room(workspace, paths, {}, may_drop=not options.dry_run)
@@ -93,19 +94,19 @@ def _make_room(
         workspace.warnings.append(f"the disk's free space is not known: {error}")
 
 
-def _warm(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush, time: float) -> Plan | None:
+def _warm(system: System, workspace: Workspace, staged: StagedFiles, last: LastPush, now: dt.datetime) -> Plan | None:
     """The plan with the last push as parent, if that is still the newest snapshot: one request."""
     is_known = {name for known in staged.sources for name in known.files if not name.endswith(WAL_SUFFIX)} <= set(
         last.files
     )
-    if not is_known or not 0 <= time - last.looked_at < _TRUSTED_FOR:
+    if not is_known or not 0 <= now.timestamp() - last.looked_at < _TRUSTED_FOR:
         return None
     if not is_current(system, workspace.journal, last):
         return None
     try:
-        if staged.files or set(staged.unchanged) != set(last.files):
-            return Plan(staged, open_last(last), last, last.looked_at)
         manifest = decode_manifest(last.manifest, "the manifest of the last push")
+        if staged.files or set(staged.unchanged) != set(last.files) or is_out_of_date(manifest, now):
+            return Plan(staged, open_last(last), last, last.looked_at)
     except DamageError:  # our own state does not hold together
         return None
     parent = Parent(Inventory(), newest=last.upload_id, upload_id=last.upload_id, manifest=manifest)

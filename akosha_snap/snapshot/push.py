@@ -19,10 +19,12 @@ from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
+from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.commit import (
     commit_manifest,
     file_entries,
     has_full_files,
+    is_out_of_date,
     make_manifest,
     markers,
     store_format,
@@ -36,7 +38,7 @@ from akosha_snap.snapshot.plan import Plan, PushOptions, make_plan
 from akosha_snap.snapshot.remembering import Snapshot, remember
 from akosha_snap.snapshot.results import PushedFile, PushResult
 from akosha_snap.snapshot.staging import count
-from akosha_snap.snapshot.storing import store_chunk_list, store_files
+from akosha_snap.snapshot.storing import StoredList, store_chunk_list, store_files
 from akosha_snap.snapshot.system import System
 from akosha_snap.snapshot.workspace import Workspace, open_workspace
 
@@ -87,7 +89,7 @@ def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions
 def _run(
     system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, now: dt.datetime
 ) -> PushResult:
-    """Cut the files, and store and commit the snapshot unless it is there."""
+    """Cut the files, and store and commit the snapshot unless it is there (and not too old for Akosha)."""
     parent, bases = plan.parent, Bases(plan.parent.inventory)
     with ThreadPoolExecutor(1) as counting:  # DuckDB reads the copies while we do, and before anything is uploaded
         counted = counting.submit(count, plan.staged, parent.manifest.snapshot.counts if parent.manifest else None)
@@ -98,12 +100,12 @@ def _run(
     result = _describe(system, plan, files, counts, parent.warnings + doubts)
     root = snapshot_root((one.file.name, one.file.size, one.file.blake3) for one in cut)
     there = _there(system, parent, root, options)
-    if there:
+    if there and not (parent.manifest and is_out_of_date(parent.manifest, now)):
         stored = _Stored(there, [])
         result = msgspec.structs.replace(result, unchanged=True, upload_id=there.upload_id)
     else:
         content = _Content(root, cut, counts)
-        stored = _store(system, plan, content, workspace, bases, options, observer, now)
+        stored = _store(system, plan, content, workspace, bases, options, observer, now, is_there=there is not None)
         uploaded_as = None if options.dry_run else stored.snapshot.upload_id
         result = msgspec.structs.replace(result, upload_id=uploaded_as, files_uploaded=stored.keys)
     if not options.dry_run:
@@ -136,8 +138,10 @@ def _store(
     options: PushOptions,
     observer: Observer,
     now: dt.datetime,
+    *,
+    is_there: bool,
 ) -> _Stored:
-    """Upload what the store does not have, then the manifest."""
+    """Upload what the store does not have, then the manifest. `is_there`: the parent has the same content."""
     parent = plan.parent
     upload_id = make_upload_id(content.root, now, parent.newest)
     files = [one.file for one in content.files]
@@ -146,7 +150,11 @@ def _store(
         store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)
-        chunk_list = store_chunk_list(files, parent.inventory, packer, parent.list_base)
+        if is_there and parent.list_base and _are_listed(parent, files):
+            packer.finish()
+            chunk_list = StoredList(*parent.list_base)
+        else:
+            chunk_list = store_chunk_list(files, parent.inventory, packer, parent.list_base)
     observer.phase("commit")
     entries = file_entries(system, upload_id, files, stored=options.full_file)
     full_files = store_full_files(system, plan.staged.files, entries) if options.full_file else []
@@ -170,6 +178,12 @@ def _store(
     table = bases.table.dump(parent.inventory.hashes) if bases.table else None
     snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)
     return _Stored(snapshot, [*packer.keys, *full_files, *formats, committed.key])
+
+
+def _are_listed(parent: Parent, files: Sequence[ChunkedFile]) -> bool:
+    """Whether the parent's chunk list has just these files, in this order."""
+    listed = parent.manifest.snapshot.files if parent.manifest else []
+    return [(file.name, file.chunks) for file in listed] == [(file.name, len(file.chunks)) for file in files]
 
 
 def _there(system: System, parent: Parent, root: bytes, options: PushOptions) -> Snapshot | None:
