@@ -43,7 +43,7 @@ PROGRAM = "python -m akosha_snap.akosha"
     default="zero",
     help="Records without a vector: with zeros for one (the default, as Akosha does), or not at all.",
 )
-@click.option("--verbose", is_flag=True, help="Show what Akosha logs, too.")
+@click.option("--verbose", is_flag=True, help="Show what Akosha logs, tracebacks included.")
 def command(
     store: str | None,
     hot_store: str | None,
@@ -62,11 +62,7 @@ def command(
     from akosha_snap.config import load_settings
     from akosha_snap.frames import content_hash
 
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
-    if not verbose:  # they only say that a record is there already
-        logging.getLogger("akosha.ingestion.worker").addFilter(
-            lambda record: "Duplicate key" not in record.getMessage()
-        )
+    _log_to_stderr(verbose=verbose)
     settings = load_settings(store=store)
     opened = open_target(settings).store
     folder = settings.state_dir / "akosha"
@@ -84,6 +80,24 @@ def command(
     click.echo(f"ingesting from {opened.url} into {where or 'the hot store Akosha is set to'}", err=True)
     run_worker(opened, options, lambda message: click.echo(f"akosha-snap: {message}", err=True), _STOPPING.is_set)
     click.echo("stopped" if _STOPPING.is_set() else "nothing is new any more", err=True)
+
+
+class _OneLine(logging.Formatter):
+    """What went wrong, on a line. Akosha adds a traceback to each: that is for --verbose."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The logger's name and the message's first line."""
+        return f"{record.name}: {(record.getMessage().splitlines() or [''])[0]}"
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    if verbose:
+        return
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_OneLine())
+    # they only say that a record is there already
+    logging.getLogger("akosha.ingestion.worker").addFilter(lambda record: "Duplicate key" not in record.getMessage())
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

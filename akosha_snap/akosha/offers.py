@@ -36,7 +36,8 @@ class Offers:
         self._report = report
         self._now = now
         self._systems: dict[str, System] = {}
-        self._bad: set[Upload] = set()
+        self._bad: dict[Upload, AkoshaSnapError] = {}
+        self._waiting: dict[Upload, AkoshaSnapError] = {}
         self._reported: set[str] = set()
 
     def system(self, system_id: str) -> System:
@@ -51,13 +52,14 @@ class Offers:
 
     def find(self) -> dict[str, tuple[str, Manifest]]:
         """For each system with something new: its upload id and manifest. One listing, and one GET for each."""
+        self._waiting.clear()
         uploads: defaultdict[str, list[str]] = defaultdict(list)
         for info in list_all(self._listing, SYSTEMS_PREFIX):
             found = upload_key(info.key)
             if found and is_upload_id(found[1]):
                 uploads[found[0]].append(found[1])
             elif found:
-                self._say(f"{info.key} is passed over: akosha-snap did not write it")
+                self.say(f"{info.key} is passed over: akosha-snap did not write it")
         offers = {}
         for system_id in sorted(uploads):
             chosen = next(self._readable(system_id, sorted(uploads[system_id], reverse=True)), None)
@@ -75,8 +77,24 @@ class Offers:
 
     def bad(self, upload: Upload, error: AkoshaSnapError) -> None:
         """Offer an earlier upload instead, as long as this process lives."""
-        self._bad.add(upload)
-        self._say(f"upload {upload[1]} of system {upload[0]} is passed over: {error}")
+        self._bad[upload] = error
+        self.say(f"upload {upload[1]} of system {upload[0]} is passed over: {error}")
+
+    def waits(self, upload: Upload, error: AkoshaSnapError) -> None:
+        """It could not be read this time (no room, no network): the next time may have more luck."""
+        self._waiting[upload] = error
+        self._report(f"upload {upload[1]} of system {upload[0]} waits: {error}")
+
+    @property
+    def failure(self) -> AkoshaSnapError | None:
+        """What kept an upload from being read since the last `find` began, or for good."""
+        return next(iter([*self._waiting.values(), *self._bad.values()]), None)
+
+    def say(self, message: str) -> None:
+        """Report this, once."""
+        if message not in self._reported:
+            self._reported.add(message)
+            self._report(message)
 
     def manifest(self, upload: Upload) -> Manifest | None:
         """The manifest of an upload; None where there is none that can be read, which is reported."""
@@ -98,7 +116,7 @@ class Offers:
             try:
                 manifest = self.manifest(upload)
             except AkoshaSnapError as error:  # the store cannot answer now: the other systems may be luckier
-                self._report(f"system {system_id} is left out this time: {error}")
+                self.waits(upload, error)
                 return
             if manifest and self._accepted(upload, manifest):
                 yield upload_id, manifest
@@ -107,17 +125,12 @@ class Offers:
         """Whether Akosha will accept this manifest now."""
         age = self._now() - manifest.uploaded_at
         if age < -_AHEAD:
-            self._say(f"upload {upload[1]} of system {upload[0]} is from the future: it waits until then")
+            self.say(f"upload {upload[1]} of system {upload[0]} is from the future: it waits until then")
             return False
         if age > _AGE:
-            self._say(f"upload {upload[1]} of system {upload[0]} is over a year old, and Akosha takes none; push again")
+            self.say(f"upload {upload[1]} of system {upload[0]} is over a year old, and Akosha takes none; push again")
             return False
         return True
-
-    def _say(self, message: str) -> None:
-        if message not in self._reported:
-            self._reported.add(message)
-            self._report(message)
 
 
 def _mark(upload: Upload) -> str:

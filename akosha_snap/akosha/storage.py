@@ -16,6 +16,7 @@ from akosha_snap.akosha.memories import EmbeddingPolicy
 from akosha_snap.akosha.offers import Offers, Upload
 from akosha_snap.errors import AkoshaSnapError, ConfigError, DamageError, NewerFormatError, ObjectNotFound
 from akosha_snap.events import Observer
+from akosha_snap.frames import content_hash
 from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import is_upload_id
@@ -54,7 +55,8 @@ class SnapshotStorage:
     Of each system the newest snapshot is offered until all its records are handed over, in parts
     that fit in memory, a part each poll; and of the records only those that were not handed over
     before. What was, is remembered in the file `ledger` (None: until this object goes), which
-    belongs to one hot store: give every hot store a ledger of its own. `replay` forgets it.
+    belongs to one hot store: give every hot store a ledger of its own (a BoundLedger notices when the
+    hot store is another; it is closed with this object). `replay` forgets it.
 
     A part counts as handed over when the worker polls again (it does so only when it is done
     with what it took), and with `confirm`, which is asked which of its ids arrived, only these.
@@ -69,7 +71,7 @@ class SnapshotStorage:
         self,
         store: Store | str,
         *,
-        ledger: Path | None = None,
+        ledger: Path | Ledger | None = None,
         replay: bool = False,
         kinds: Iterable[Kind] = ("conversation", "reflection"),
         embedding: EmbeddingPolicy = "zero",
@@ -81,7 +83,7 @@ class SnapshotStorage:
         if embedding not in {"zero", "skip"}:
             raise ConfigError(f"no embedding policy {embedding!r}", hint="choose zero or skip")
         opened = open_store(store) if isinstance(store, str) else store
-        self._ledger = Ledger(ledger)
+        self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         if replay:
             self._ledger.forget()
         self._offers = Offers(opened, self._ledger, report, now)
@@ -101,7 +103,7 @@ class SnapshotStorage:
         self.failure: AkoshaSnapError | None = None
         """Why the last poll found nothing, where that is the store's fault: the worker only logs it."""
         self.upload_failure: AkoshaSnapError | None = None
-        """What last kept an upload from being read; the worker only logs that too."""
+        """What kept an upload from being read in the last complete poll; the worker only logs that too."""
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """What lies directly under a prefix; prefixes end in a slash. `systems/` starts a new poll."""
@@ -156,6 +158,7 @@ class SnapshotStorage:
         """The worker is done with all the parts it took: it is polling again. Returns the systems to offer."""
         if self._polls and self.failure is None:
             self.idle_polls = 0 if self._handed_over else self.idle_polls + 1
+            self.upload_failure = self._offers.failure
         self._polls += 1
         await self._acknowledge()
         self._handed_over = 0
@@ -230,13 +233,11 @@ class SnapshotStorage:
             try:
                 part = handover.part()
             except (DamageError, NewerFormatError) as error:
-                self.upload_failure = error
                 self._offers.bad(upload, error)
                 self._handovers.pop(upload, None)
                 raise
             except AkoshaSnapError as error:  # no room, no network: another poll may have more luck
-                self.upload_failure = error
-                self._report(f"upload {upload[1]} of system {upload[0]} waits: {error}")
+                self._offers.waits(upload, error)
                 self._handovers.pop(upload, None)
                 raise
             self._handovers[upload] = handover
@@ -250,9 +251,12 @@ class SnapshotStorage:
         system = self._offers.system(upload[0])
         if entry.full_file.stored:
             try:
-                return system.store.get(entry.full_file.uri)
+                data = system.store.get(entry.full_file.uri, length=entry.size)
             except ObjectNotFound:
-                pass  # it can be rebuilt
+                data = b""
+            if content_hash(data).hex() == entry.blake3:
+                return data
+            self._offers.say(f"{entry.full_file.uri} is missing or damaged: the file is rebuilt from its chunks")
         with self._lock, tempfile.TemporaryDirectory(prefix="akosha-snap-", dir=self._scratch) as folder:
             (written,) = write_files(system, manifest, Path(folder), [entry], Observer(), overwrite=False)
             return Path(written.path).read_bytes()

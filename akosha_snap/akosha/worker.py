@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from akosha_snap.akosha.bound_ledger import BoundLedger
+from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.akosha.memories import EmbeddingPolicy
 from akosha_snap.akosha.storage import SnapshotStorage
 from akosha_snap.atomic import make_private
@@ -55,7 +57,6 @@ def run_worker(
     (with `once` at any time).
     """
     _need_akosha()
-    is_new = _is_new(options.hot_store)
     hot_store = asyncio.run(_open_hot_store(options.hot_store))
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: asyncio.run(hot_store.close()))
@@ -66,8 +67,8 @@ def run_worker(
             )
         storage = SnapshotStorage(
             store,
-            ledger=None if _is_in_memory(hot_store) else options.ledger,
-            replay=options.replay or is_new,
+            ledger=_ledger(options.ledger, hot_store, report),
+            replay=options.replay,
             embedding=options.embedding,
             confirm=_confirmation(hot_store, report),
             report=report,
@@ -128,14 +129,10 @@ async def _open_hot_store(where: str | None) -> Any:
     return hot_store
 
 
-def _is_new(where: str | None) -> bool:
-    """Whether the hot store is empty for sure, so that what was handed over to an earlier one does not count."""
-    return where not in {None, IN_MEMORY} and not Path(str(where)).exists()
-
-
-def _is_in_memory(hot_store: Any) -> bool:
-    """Whether it ends with this process, as the one Akosha is set to may, so that nothing is worth remembering."""
-    return str(getattr(hot_store, "db_path", "")) == ":memory:"
+def _ledger(path: Path | None, hot_store: Any, report: Callable[[str], None]) -> Ledger | None:
+    """None where the hot store ends with this process, as the one Akosha is set to may: nothing need be remembered."""
+    in_memory = str(getattr(hot_store, "db_path", "")) == ":memory:"
+    return None if path is None or in_memory else BoundLedger(path, hot_store.conn, report)
 
 
 def _confirmation(hot_store: Any, report: Callable[[str], None]) -> Any:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +178,10 @@ def test_the_long_lived_loop(live: Path, store_url: str, storage: SnapshotStorag
 # --- python -m akosha_snap.akosha -------------------------------------------------------------------------------
 
 
-def runner(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "akosha_snap.akosha", "--store", str(folder / "store"), *arguments]
+def runner(
+    folder: Path, *arguments: str, prefix: Sequence[str] = ("-m", "akosha_snap.akosha")
+) -> subprocess.Popen[str]:
+    command = [sys.executable, *prefix, "--store", str(folder / "store"), *arguments]
     env = {**os.environ, "AKOSHA_SNAP_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -218,6 +220,72 @@ def test_the_runner_is_stopped_and_goes_on(number: signal.Signals, live: Path, t
             assert process.returncode == 0, said
             assert said.endswith("nothing is new any more\n")
         assert stored(tmp_path) == 67 + 25
+
+
+_KILLED = """
+import os, signal, sys
+from akosha_snap.akosha.ledger import Ledger
+add = Ledger.add
+def killed(self, ids, notes=None):
+    ids = list(ids)
+    if sys.argv[1] == "after" and ids:
+        add(self, ids, notes)
+    if ids:
+        os.kill(os.getpid(), signal.SIGKILL)
+Ledger.add = killed
+from akosha_snap.akosha.__main__ import command
+command.main(sys.argv[2:], standalone_mode=False)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_between_handing_over_and_remembering_it(moment: str, live: Path, tmp_path: Path) -> None:
+    """A real SIGKILL, when the hot store holds the first records and the ledger does not (or does) know it."""
+    push(str(tmp_path / "store"), live)
+    with runner(tmp_path, "--once", prefix=["-c", _KILLED, moment]) as process:
+        ended(process)
+    assert process.returncode == -signal.SIGKILL
+    assert stored(tmp_path) == 67
+    memory_db.live_session(live, seed=1)
+    push(str(tmp_path / "store"), live)
+    with runner(tmp_path, "--once") as process:
+        said = ended(process)
+    assert process.returncode == 0, said
+    handed_over = {"before": 67 + 25, "after": 25}[moment]
+    assert said.splitlines()[1:] == [
+        f"akosha-snap: {handed_over} records are in the hot store",
+        "nothing is new any more",
+    ]
+    assert stored(tmp_path) == 67 + 25
+
+
+def test_a_hot_store_made_anew_gets_everything(live: Path, tmp_path: Path) -> None:
+    push(str(tmp_path / "store"), live)
+    hot = tmp_path / "state" / "akosha" / "hot.duckdb"
+    for anew in (False, True):
+        if anew:
+            hot.unlink()
+            with duckdb.connect(str(hot)):
+                pass  # by somebody else
+        with runner(tmp_path, "--once") as process:
+            said = ended(process)
+        assert process.returncode == 0, said
+        assert ("this is not the hot store" in said) is anew
+        assert stored(tmp_path) == 67
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_damaged_snapshot_is_a_line_and_an_exit_code(verbose: bool, live: Path, tmp_path: Path) -> None:
+    push(str(tmp_path / "store"), live)
+    for pack in (tmp_path / "store" / "akosha-snap").glob("*/packs/*/*"):
+        pack.write_bytes(bytes(pack.stat().st_size))
+    with runner(tmp_path, "--once", "--hot-store", "memory", *(["--verbose"] if verbose else [])) as process:
+        said = ended(process)
+    assert process.returncode == 4, said
+    assert "akosha.ingestion.worker: Failed to process upload" in said
+    assert "is passed over: " in said
+    assert ("Traceback" in said) is verbose
+    assert verbose or all(line.startswith(("akosha", "ingesting")) for line in said.splitlines())
 
 
 @pytest.mark.parametrize("hot_store", ["memory", "akosha"])

@@ -11,8 +11,10 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from akosha_snap.akosha.bound_ledger import BoundLedger
 from akosha_snap.akosha.ledger import Ledger
 from akosha_snap.errors import AkoshaSnapError
 
@@ -83,6 +85,7 @@ def test_threads(tmp_path: Path) -> None:
 _ADD = """
 import sys
 from pathlib import Path
+from akosha_snap.akosha.bound_ledger import BoundLedger
 from akosha_snap.akosha.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 for n in range(10**6):
@@ -104,3 +107,85 @@ def test_killed_it_has_all_that_was_said_to_be_there(tmp_path: Path) -> None:
         with Ledger(path) as ledger:
             assert ledger.unknown([f"{last} {i}" for i in range(100)]) == set()
             assert len(ledger) % 100 == 0
+
+
+# --- tied to a hot store ----------------------------------------------------------------------------------------
+
+
+class Hot:
+    """A hot store, as far as its ledger knows it: a DuckDB file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "hot.duckdb"
+        self.ledger = folder / "hot.duckdb.handed-over.sqlite"
+        self.said: list[str] = []
+
+    def add(self, *ids: str) -> None:
+        with duckdb.connect(str(self.path)) as connection, BoundLedger(self.ledger, connection, self.said.append) as it:
+            it.add(ids)
+
+    def known(self) -> int:
+        self.said.clear()
+        with duckdb.connect(str(self.path)) as connection, BoundLedger(self.ledger, connection, self.said.append) as it:
+            return len(it)
+
+
+@pytest.fixture
+def hot(tmp_path: Path) -> Hot:
+    return Hot(tmp_path)
+
+
+def test_the_same_hot_store_goes_on(hot: Hot) -> None:
+    assert hot.known() == 0
+    hot.add("a")
+    hot.add("b", "c")
+    assert (hot.known(), hot.said) == (3, [])
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "put back", "the id is gone"])
+def test_another_hot_store_at_the_same_path_gets_everything_again(hot: Hot, tmp_path: Path, how: str) -> None:
+    hot.add("a")
+    earlier = hot.path.read_bytes()
+    hot.add("b")
+    (tmp_path / "other").mkdir()
+    other = Hot(tmp_path / "other")
+    for _ in range(9):
+        other.add("x")
+    if how == "deleted":
+        hot.path.unlink()
+    elif how == "the id is gone":
+        with duckdb.connect(str(hot.path)) as connection:
+            connection.execute("DROP SCHEMA akosha_snap CASCADE")
+    else:
+        hot.path.write_bytes(earlier if how == "put back" else other.path.read_bytes())
+    assert hot.known() == 0
+    assert "not the hot store" in hot.said[0]
+    hot.add("a")
+    assert (hot.known(), hot.said) == (1, [])
+
+
+def test_a_ledger_of_an_earlier_version_is_not_believed(hot: Hot) -> None:
+    with Ledger(hot.ledger) as ledger:
+        ledger.add(["a"])
+    assert hot.known() == 0
+
+
+def test_a_crash_between_hot_store_and_ledger_loses_nothing_from_it(hot: Hot, monkeypatch: pytest.MonkeyPatch) -> None:
+    hot.add("a")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "add", crash)
+    with pytest.raises(KeyboardInterrupt):
+        hot.add("b")
+    assert (hot.known(), hot.said) == (1, [])
+
+
+def test_a_hot_store_that_cannot_be_written(hot: Hot) -> None:
+    hot.add("a")
+    with (
+        duckdb.connect(str(hot.path), read_only=True) as connection,
+        pytest.raises(AkoshaSnapError, match="cannot keep count"),
+    ):
+        BoundLedger(hot.ledger, connection, hot.said.append)

@@ -17,7 +17,7 @@ from helpers import NOW, prose
 
 from akosha_snap import api
 from akosha_snap.akosha import SnapshotStorage, handover, storage
-from akosha_snap.errors import ConfigError, DamageError, TransientStoreError
+from akosha_snap.errors import ConfigError, DamageError, NewerFormatError, TransientStoreError
 from akosha_snap.stores import CountingStore, DirectoryStore, MemoryStore, Store
 
 SYSTEM = "mac-local"
@@ -363,6 +363,8 @@ def test_a_clock_ahead_waits_and_a_year_is_too_old(live: Path, make: Any, said: 
     push(store, live, system_id="old", now=NOW - dt.timedelta(days=366))
     assert worker.poll() == 0
     assert "over a year old" in said[1]
+    push(store, live, system_id="old")
+    assert worker.poll() == 70, "the push of the same content brought a fresh manifest"
 
 
 def test_a_store_that_cannot_answer(live: Path, make: Any, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,22 +388,40 @@ def test_a_store_that_cannot_answer(live: Path, make: Any, said: list[str], monk
     worker = make(store)
     failing.append("systems/a/")
     assert worker.poll() == 45
-    assert "system a is left out this time" in said[0]
+    assert "of system a waits: no answer" in said[0]
     failing[:] = ["akosha-snap/a/packs"]
     with pytest.raises(TransientStoreError):
         worker.poll()
+    assert isinstance(worker.adapter.upload_failure, TransientStoreError), "of the poll before"
     failing[:] = ["list"]
     with pytest.raises(TransientStoreError):
         worker.poll()
     failing.clear()
     assert worker.poll() == 45
+    worker.poll()
+    assert worker.adapter.upload_failure is None
+
+
+@pytest.mark.parametrize("harm", ["{", "newer"])
+def test_a_manifest_that_cannot_be_read_is_a_failure_too(live: Path, make: Any, harm: str) -> None:
+    store = MemoryStore()
+    upload = push(store, live)
+    manifest = json.loads(store.get(f"systems/{SYSTEM}/{upload}/manifest.json"))
+    manifest["metadata"]["akosha_snap"]["format"] = 99
+    data = json.dumps(manifest) if harm == "newer" else harm
+    store.put(f"systems/{SYSTEM}/20261123T080000Z-00000000/manifest.json", data.encode())
+    worker = make(store)
+    assert [worker.poll(), worker.poll()] == [45, 0], "the one before serves"
+    assert isinstance(worker.adapter.upload_failure, NewerFormatError if harm == "newer" else DamageError)
+    assert worker.poll() == 0
+    assert worker.adapter.upload_failure is not None, "it is not forgotten"
 
 
 # --- the objects ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("full_file", [False, True])
-def test_files_by_their_pointers(live: Path, make: Any, tmp_path: Path, full_file: bool) -> None:
+def test_files_by_their_pointers(live: Path, make: Any, said: list[str], tmp_path: Path, full_file: bool) -> None:
     store = DirectoryStore(tmp_path / "store")
     (live / "notes é.txt").write_bytes(prose(3000))
     memory_db.live_session(live, seed=1, checkpoint=False)
@@ -414,8 +434,16 @@ def test_files_by_their_pointers(live: Path, make: Any, tmp_path: Path, full_fil
         data = asyncio.run(adapter.download(entry["full_file"]["uri"]))
         assert data == (live / entry["name"]).read_bytes()
     if full_file:
-        (tmp_path / "store" / entries[0]["full_file"]["uri"]).unlink()
-        assert asyncio.run(adapter.download(entries[0]["full_file"]["uri"])) is not None, "rebuilt"
+        stored = tmp_path / "store" / entries[0]["full_file"]["uri"]
+        whole = stored.read_bytes()
+        assert said == []
+        for harm in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:1000], b"", whole + b"x", None):
+            stored.unlink()
+            if harm is not None:
+                stored.write_bytes(harm)
+            data = asyncio.run(adapter.download(entries[0]["full_file"]["uri"]))
+            assert data == whole, "rebuilt, or cut to what it should be"
+        assert len(said) == 1, "and reported once"
 
 
 @pytest.mark.parametrize(
