@@ -37,18 +37,17 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     Under 100, `sample` percent of the frames are drawn at random and read with all
     they need; packs as a whole are then not hashed.
     """
-    sizes = findings.whole_packs(system.id)
-    order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in sizes]
+    order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in findings.stored]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
-    parts = [part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn)]
+    parts = [part for pack_id in order for part in _parts(findings, pack_id, findings.stored[pack_id], drawn)]
     observer.phase("verify", total=sum(part.span.length for part in parts))
     with tempfile.TemporaryFile() as spill:
         reader = _Reader(findings, spill)
         for part, stored in zip(parts, fetch(system, (part.span for part in parts)), strict=True):
             reader.read(part, stored)
             observer.advance(part.span.length)
-    _report(system, findings, order, reader, sizes if whole else {})
+    _report(system, findings, order, reader, is_whole=whole)
 
 
 class _Reader:
@@ -59,6 +58,7 @@ class _Reader:
         self._is_base = {base for frame in frames for base in frame.bases}
         self._spill = spill
         self._spilled: dict[Location, tuple[int, int]] = {}
+        self._findings = findings
         self._hashers: dict[bytes, blake3] = {}
         self.lost: set[bytes] = set()
         self.damaged: dict[bytes, dict[int, str]] = {}
@@ -71,6 +71,8 @@ class _Reader:
         """Take in one stretch of a pack."""
         if isinstance(stored, DamageError):
             self.lost.add(part.span.pack)
+            if part.frame:
+                self._findings.damaged.add((part.span.pack, part.span.offset))
             return
         self._hashers.setdefault(part.span.pack, blake3()).update(stored)
         if part.frame and all(base in self._spilled for base in part.frame.bases):
@@ -83,6 +85,7 @@ class _Reader:
             chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
         except DamageError as error:
             self.damaged.setdefault(span.pack, {})[span.offset] = error.message
+            self._findings.damaged.add((span.pack, span.offset))
             return
         if (span.pack, span.offset) in self._is_base:
             self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
@@ -123,12 +126,17 @@ def _draw(findings: Findings, sample: float) -> set[Location]:
 
 
 def _parts(findings: Findings, pack_id: bytes, size: int, drawn: set[Location] | None) -> Iterator[_Part]:
-    """The stretches of a pack in order: all of it, or only the frames drawn."""
+    """The stretches of a pack of `size` bytes in order: all of it, or only the frames drawn.
+
+    Where it is shorter than it was, what lies behind its end is damaged.
+    """
     position = 0
     for offset, frame in sorted(findings.frames.get(pack_id, {}).items()):
         if drawn is None:
-            yield from _filler(pack_id, position, offset)
-        if drawn is None or (pack_id, offset) in drawn:
+            yield from _filler(pack_id, position, min(offset, size))
+        if offset + frame.stored_size > size:
+            findings.damaged.add((pack_id, offset))
+        elif drawn is None or (pack_id, offset) in drawn:
             yield _Part(Span(pack_id, offset, frame.stored_size), frame)
         position = offset + frame.stored_size
     if drawn is None:
@@ -140,8 +148,11 @@ def _filler(pack_id: bytes, start: int, end: int) -> Iterator[_Part]:
         yield _Part(Span(pack_id, offset, min(_FILLER, end - offset)), None)
 
 
-def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, sizes: dict[bytes, int]) -> None:
+def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, *, is_whole: bool) -> None:
+    sizes = findings.whole_packs(system.id)
     for pack_id in order:
+        if pack_id not in sizes:
+            continue  # missing, or of another size: that is known already
         key = pack_key(system.id, pack_id)
         if pack_id in reader.lost:
             findings.problem("pack_missing", key, findings.users(pack_id), "lost since it was listed")
@@ -151,9 +162,8 @@ def _report(system: System, findings: Findings, order: list[bytes], reader: _Rea
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             detail = f"chunk {chunk} at byte {offset} is damaged: {detail}{more}"
             findings.problem("chunk_damaged", key, _users_of(system, findings, pack_id, set(damaged)), detail)
-        elif pack_id in sizes and reader.digest(pack_id) != pack_id:
-            detail = "its bytes do not hash to its name, though every chunk that is needed still reads"
-            findings.problem("pack_damaged", key, findings.users(pack_id), detail)
+        elif is_whole and reader.digest(pack_id) != pack_id and not findings.has_problem(key):
+            findings.warnings.append(f"{key} is damaged in bytes that none of these snapshots needs")
 
 
 def _users_of(system: System, findings: Findings, pack_id: bytes, offsets: set[int]) -> list[str]:

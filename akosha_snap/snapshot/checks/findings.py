@@ -43,6 +43,10 @@ class Findings:
         self.warnings: list[str] = []
         self.opened: list[Opened] = []
         self.frames: dict[bytes, dict[int, NeededFrame]] = {}
+        self.stored: dict[bytes, int] = {}
+        """Id and size in bytes of each pack the store lists."""
+        self.damaged: set[Location] = set()
+        """Frames that were read, at level `data`, and are not what they should be."""
 
     def problem(self, kind: str, key: str, snapshots: Iterable[str], detail: str) -> None:
         """Record a problem with the object `key`; of one kind there is one, with all the snapshots it touches."""
@@ -51,6 +55,10 @@ class Findings:
                 self.problems[i] = Problem(kind, key, sorted({*known.snapshots, *snapshots}), known.detail)
                 return
         self.problems.append(Problem(kind, key, sorted(snapshots), detail))
+
+    def has_problem(self, key: str) -> bool:
+        """Whether some problem names the object `key`."""
+        return any(problem.object == key for problem in self.problems)
 
     def users(self, pack_id: bytes) -> list[str]:
         """The snapshots that need a pack."""
@@ -61,6 +69,23 @@ class Findings:
         broken = {problem.object for problem in self.problems if problem.kind in {"pack_missing", "pack_size"}}
         sizes = {pack_id: size for snapshot in self.opened for pack_id, size in snapshot.pack_sizes.items()}
         return {pack_id: size for pack_id, size in sizes.items() if pack_key(system_id, pack_id) not in broken}
+
+    def unreadable(self) -> set[Location]:
+        """The frames that cannot be decoded (after level `data`): damaged, in no pack, or with such a base."""
+        bad = set(self.damaged)
+        bad |= {(pack, at) for pack, frames in self.frames.items() if pack not in self.stored for at in frames}
+        needs: dict[Location, list[Location]] = {}
+        for pack, frames in self.frames.items():
+            for at, frame in frames.items():
+                for base in frame.bases:
+                    needs.setdefault(base, []).append((pack, at))
+        todo = list(bad)
+        while todo:
+            for place in needs.get(todo.pop(), []):
+                if place not in bad:
+                    bad.add(place)
+                    todo.append(place)
+        return bad
 
     def touched(self) -> set[str]:
         """Every snapshot that some problem touches."""
