@@ -125,9 +125,7 @@ def _is_whole(frame: FrameLocation, there: StoredPacks) -> bool:
     return there.has_pack(pack_id, frame.pack_size) and not there.is_damaged(pack_id, bytes.fromhex(frame.hash))
 
 
-def _add_older(
-    system: System, uploads: list[str], names: set[str], there: StoredPacks, inventory: Inventory
-) -> None:
+def _add_older(system: System, uploads: list[str], names: set[str], there: StoredPacks, inventory: Inventory) -> None:
     """Take over the chunks of the newest of these snapshots that has the files of these names."""
     for upload_id in uploads:
         if not names:
