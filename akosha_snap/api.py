@@ -1,4 +1,4 @@
-"""The library: take, list, show, verify and restore snapshots.
+"""The library: take, list, show, verify, repair and restore snapshots.
 
 Nothing here prints or reads the environment. Progress goes to an observer; what goes
 wrong is raised as an `akosha_snap.errors.AkoshaSnapError`.
@@ -15,14 +15,23 @@ from akosha_snap.errors import ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.snapshot.catalog import list_snapshots, show_snapshot
 from akosha_snap.snapshot.push import PushOptions, push_files
+from akosha_snap.snapshot.repair import repair_store
 from akosha_snap.snapshot.restore import restore_snapshot
-from akosha_snap.snapshot.results import Level, ListResult, PushResult, RestoreResult, ShowResult, VerifyResult
+from akosha_snap.snapshot.results import (
+    Level,
+    ListResult,
+    PushResult,
+    RepairResult,
+    RestoreResult,
+    ShowResult,
+    VerifyResult,
+)
 from akosha_snap.snapshot.system import LATEST, System
 from akosha_snap.snapshot.verify import verify_snapshots
 from akosha_snap.snapshot.workspace import forget_last_push
 from akosha_snap.stores import DryRunStore, Store, open_store
 
-__all__ = ["push", "restore", "show", "snapshots", "verify"]
+__all__ = ["push", "repair", "restore", "show", "snapshots", "verify"]
 
 
 def _utc_now() -> dt.datetime:
@@ -129,6 +138,31 @@ def verify(
     with System(_open(store), system_id) as system:
         result = verify_snapshots(system, upload_id, level, sample, observer or Observer())
         if state_dir is not None and not result.ok:
+            forget_last_push(Path(state_dir), system)
+        return result
+
+
+def repair(
+    store: Store | str,
+    *,
+    system_id: str,
+    dry_run: bool = False,
+    state_dir: str | PathLike[str] | None = None,
+    observer: Observer | None = None,
+    now: Callable[[], dt.datetime] = _utc_now,
+) -> RepairResult:
+    """Check all of a system at level `data`, say what is lost, and have the next push heal it.
+
+    Markers, format.json and whole files are made anew at once. What is damaged in packs is written
+    down in the store: a push that looks at all of it (with `recheck`, with this `state_dir`, and from
+    anywhere within a day) counts that as absent and uploads again what it needs of it. Nothing is
+    deleted, so it takes no more rights than a push. With `dry_run` nothing is written. Lost
+    snapshots are returned, not raised.
+    """
+    opened = _open(store)
+    with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
+        result = repair_store(system, dry_run=dry_run, observer=observer or Observer(), now=now)
+        if state_dir is not None and not dry_run and result.problems:
             forget_last_push(Path(state_dir), system)
         return result
 

@@ -106,6 +106,6 @@ def _damage(problems: list[Problem]) -> DamageError:
     rest = f", and {more} more" if more else ""
     return DamageError(
         f"{first.object}: {first.detail}{rest}",
-        hint="snapshots not named are whole; move the damaged object out of the store and push --recheck: "
+        hint="snapshots not named are whole; run `akosha-snap repair`, then push: "
         "what the files of today need of it is uploaded anew",
     )

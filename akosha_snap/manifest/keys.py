@@ -7,9 +7,12 @@ import re
 __all__ = [
     "FORMAT_PREFIX",
     "SYSTEMS_PREFIX",
+    "damage_key",
+    "damage_name_of",
     "format_key",
     "full_file_key",
     "manifest_key",
+    "own_prefix",
     "pack_id_of",
     "pack_key",
     "packs_prefix",
@@ -25,6 +28,7 @@ FORMAT_PREFIX = "akosha-snap/"
 """Our own objects."""
 
 _PACK = re.compile(r"akosha-snap/[^/]+/packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_DAMAGE = re.compile(r"akosha-snap/[^/]+/damage/([^/]+)\.json")
 _MANIFEST = re.compile(r"systems/([A-Za-z0-9_-]{1,100})/([^/]+)/manifest\.json")
 
 
@@ -53,6 +57,11 @@ def format_key(system_id: str) -> str:
     return f"{FORMAT_PREFIX}{system_id}/format.json"
 
 
+def own_prefix(system_id: str) -> str:
+    """All of a system's objects that are not Akosha's to see start with this."""
+    return f"{FORMAT_PREFIX}{system_id}/"
+
+
 def packs_prefix(system_id: str) -> str:
     """All packs of a system start with this."""
     return f"{FORMAT_PREFIX}{system_id}/packs/"
@@ -68,6 +77,17 @@ def pack_id_of(key: str) -> bytes | None:
     """The id in a pack's key, None for any other key."""
     match = _PACK.fullmatch(key)
     return bytes.fromhex(match[2]) if match else None
+
+
+def damage_key(system_id: str, name: str) -> str:
+    """A damage record; `name` has the shape of an upload id."""
+    return f"{own_prefix(system_id)}damage/{name}.json"
+
+
+def damage_name_of(key: str) -> str | None:
+    """The name in a damage record's key, None for any other key."""
+    match = _DAMAGE.fullmatch(key)
+    return match[1] if match else None
 
 
 def upload_key(key: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from akosha_snap.frames import HASH_SIZE, MAX_DEPTH, Footer
 from akosha_snap.manifest import ChunkList
+from akosha_snap.snapshot.damage import StoredPacks
 from akosha_snap.snapshot.decoding import pack_ids
 
 __all__ = ["Inventory", "PackRef"]
@@ -110,25 +111,24 @@ class Inventory:
         return len(self.packs) - 1
 
     def add_chunk_list(
-        self, chunk_list: ChunkList, own_pack: PackRef, sizes: dict[bytes, int] | None
+        self, chunk_list: ChunkList, own_pack: PackRef, there: StoredPacks | None
     ) -> tuple[array[int], list[bytes]]:
-        """Take over what a snapshot has; `sizes` are the packs the store really holds, by id (None: all of them).
+        """Take over what a snapshot has; `there` is what the store really holds (None: all of it).
 
-        `own_pack` is the pack that holds the list. Frames in packs that are missing or of
-        another size are left out, with all that need them: they count as absent and are
-        uploaded again. So are those whose bases, which may lie elsewhere than in this list, would
+        `own_pack` is the pack that holds the list. Damaged frames, and those in packs that are
+        missing or of another size, are left out, with all that need them: they count as absent and
+        are uploaded again. So are those whose bases, which may lie elsewhere than in this list, would
         make a chain of more than MAX_DEPTH frames. Returns the number of each frame's chunk, and
         the ids of those packs.
         """
         ids = pack_ids(chunk_list, own_pack.id)
         expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
-        lost = [i for i, pack in enumerate(ids) if sizes is not None and sizes.get(pack) != expected[i]]
-        gone = set(lost)
-        there = {pack.id: number for number, pack in enumerate(self.packs)}
+        lost = {i for i, pack in enumerate(ids) if there is not None and not there.has_pack(pack, expected[i])}
+        known = {pack.id: number for number, pack in enumerate(self.packs)}
         refs = {
-            i: there[ids[i]] if ids[i] in there else self.new_pack(PackRef(ids[i], expected[i]))
+            i: known[ids[i]] if ids[i] in known else self.new_pack(PackRef(ids[i], expected[i]))
             for i in range(len(ids))
-            if i not in gone
+            if i not in lost
         }
         numbers = array("I", bytes(array("I").itemsize * len(chunk_list)))
         hashes, raw_sizes = chunk_list.hashes, chunk_list.raw_sizes
@@ -136,12 +136,15 @@ class Inventory:
             numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
             bases = [numbers[base] for base in chunk_list.bases[i]]
             pack = refs.get(chunk_list.pack[i])
+            if pack is not None and there and there.is_damaged(self.packs[pack].id, self.hashes[numbers[i]]):
+                lost.add(chunk_list.pack[i])
+                continue
             if pack is None or self.is_stored(numbers[i]) or not all(map(self.is_stored, bases)):
                 continue
             if self.depth(bases) <= MAX_DEPTH:
                 place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
                 self.store(numbers[i], pack, *place, bases)
-        return numbers, [ids[number] for number in lost]
+        return numbers, [ids[i] for i in sorted(lost)]
 
     def add_footer(self, pack_id: bytes, size: int, footer: Footer) -> None:
         """Take over an uploaded pack that no snapshot names yet: the work of an interrupted push."""

@@ -6,8 +6,9 @@ from array import array
 from typing import NamedTuple
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound, StoreNotCreated
-from akosha_snap.manifest import ChunkList, Manifest, decode_chunk_list, decode_manifest
+from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_manifest
 from akosha_snap.snapshot.chunk_listing import ListBase
+from akosha_snap.snapshot.damage import StoredPacks, read_stored_packs
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
@@ -24,7 +25,8 @@ class Parent(NamedTuple):
     `newest` is the newest upload id, readable or not; `upload_id`, `manifest` and its size in
     bytes the newest readable one; `files` the chunks of each of its files, by their numbers in
     the inventory. `list_base` is its chunk list; None also where not every pack that the
-    parent names is there with its size: then nothing may come to depend on it.
+    parent names is there with its size and undamaged: then nothing may come to depend on it.
+    `there` is what the store holds, where it was asked for all of it.
     """
 
     inventory: Inventory
@@ -35,6 +37,7 @@ class Parent(NamedTuple):
     list_base: ListBase | None = None
     files: dict[str, array[int]] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
     is_first: bool = False
+    there: StoredPacks | None = None
     warnings: list[str] = []  # noqa: RUF012
 
 
@@ -77,34 +80,34 @@ def find_parent(system: System, journal: Journal, names: set[str]) -> Parent:
     except StoreNotCreated:
         return Parent(Inventory(), is_first=True)
     uploads = system.uploads()
-    sizes = system.stored_packs()
-    warnings: list[str] = []
-    parent = Parent(Inventory(), newest=uploads[0] if uploads else None)
+    there = read_stored_packs(system, system.listing())
+    warnings = list(there.warnings)
+    parent = Parent(Inventory(), newest=uploads[0] if uploads else None, there=there)
     for upload_id in uploads:
         try:
             manifest, size = system.sized_manifest(upload_id)
             raw = system.raw_chunk_list(manifest)
             found = parent._replace(upload_id=upload_id, manifest_size=size)
-            parent = _with_snapshot(found, manifest, raw, check_chunk_list(raw, manifest), sizes)
+            parent = _with_snapshot(found, manifest, raw, check_chunk_list(raw, manifest), there)
             break
         except (DamageError, NothingThereError) as error:
             warnings.append(f"snapshot {upload_id} cannot be read ({error.message}); `akosha-snap verify` says more")
     older = [upload_id for upload_id in uploads if parent.upload_id and upload_id < parent.upload_id]
-    _add_older(system, older[:_LOOK_BACK], names - parent.files.keys(), sizes, parent.inventory)
-    _add_pending(system, journal, sizes, parent.inventory)
+    _add_older(system, older[:_LOOK_BACK], names - parent.files.keys(), there, parent.inventory)
+    _add_pending(system, journal, there, parent.inventory)
     return parent._replace(is_first=is_first, warnings=warnings + parent.warnings)
 
 
 def _with_snapshot(
-    parent: Parent, manifest: Manifest, raw_list: bytes, chunk_list: ChunkList, sizes: dict[bytes, int] | None
+    parent: Parent, manifest: Manifest, raw_list: bytes, chunk_list: ChunkList, there: StoredPacks | None
 ) -> Parent:
     """`parent` with what this snapshot has, as far as the store still has it."""
     pointers = manifest.snapshot.chunk_list
     own_pack = PackRef(manifest.snapshot.list_pack, pointers[-1].pack_size)
     inventory = Inventory()
-    numbers, lost = inventory.add_chunk_list(chunk_list, own_pack, sizes)
-    if sizes is not None:
-        lost += [pack for pointer in pointers if sizes.get(pack := bytes.fromhex(pointer.pack)) != pointer.pack_size]
+    numbers, lost = inventory.add_chunk_list(chunk_list, own_pack, there)
+    if there is not None:
+        lost += [bytes.fromhex(pointer.pack) for pointer in pointers if not _is_whole(pointer, there)]
     return parent._replace(
         inventory=inventory,
         manifest=manifest,
@@ -117,9 +120,12 @@ def _with_snapshot(
     )
 
 
-def _add_older(
-    system: System, uploads: list[str], names: set[str], sizes: dict[bytes, int], inventory: Inventory
-) -> None:
+def _is_whole(frame: FrameLocation, there: StoredPacks) -> bool:
+    pack_id = bytes.fromhex(frame.pack)
+    return there.has_pack(pack_id, frame.pack_size) and not there.is_damaged(pack_id, bytes.fromhex(frame.hash))
+
+
+def _add_older(system: System, uploads: list[str], names: set[str], there: StoredPacks, inventory: Inventory) -> None:
     """Take over the chunks of the newest of these snapshots that has the files of these names."""
     for upload_id in uploads:
         if not names:
@@ -129,17 +135,18 @@ def _add_older(
             found = names & {file.name for file in manifest.snapshot.files}
             if found:
                 own_pack = PackRef(manifest.snapshot.list_pack, manifest.snapshot.chunk_list[-1].pack_size)
-                inventory.add_chunk_list(system.chunk_list(manifest), own_pack, sizes)
+                inventory.add_chunk_list(system.chunk_list(manifest), own_pack, there)
                 names = names - found
         except (DamageError, NothingThereError):
             continue  # it would only have saved bytes
 
 
-def _add_pending(system: System, journal: Journal, sizes: dict[bytes, int], inventory: Inventory) -> None:
+def _add_pending(system: System, journal: Journal, there: StoredPacks, inventory: Inventory) -> None:
     known = {pack.id for pack in inventory.packs}
     for pack_id in dict.fromkeys(journal.pending()):
-        if pack_id in sizes and pack_id not in known:
+        if pack_id in there.sizes and pack_id not in known and pack_id not in there.damaged:
             try:
-                inventory.add_footer(pack_id, sizes[pack_id], fetch_footer(system, pack_id, sizes[pack_id]))
+                size = there.sizes[pack_id]
+                inventory.add_footer(pack_id, size, fetch_footer(system, pack_id, size))
             except (DamageError, ObjectNotFound):
                 continue  # a hint that does not hold costs bytes, nothing else

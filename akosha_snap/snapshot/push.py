@@ -17,6 +17,7 @@ from akosha_snap.errors import NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
+from akosha_snap.manifest.keys import pack_id_of
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
@@ -31,6 +32,7 @@ from akosha_snap.snapshot.commit import (
     store_full_files,
 )
 from akosha_snap.snapshot.cutting import CutFile, cut_files
+from akosha_snap.snapshot.damage import forget_damage
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.packer import Packer
 from akosha_snap.snapshot.parent import Parent
@@ -174,6 +176,8 @@ def _store(
         now=now,
     )
     committed = commit_manifest(system, upload_id, manifest)
+    if parent.there:
+        forget_damage(system, parent.there, {pack_id for key in packer.keys if (pack_id := pack_id_of(key))}, now)
     list_there = chunk_list.raw if committed.ours else b""
     table = bases.table.dump(parent.inventory.hashes) if bases.table else None
     snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)

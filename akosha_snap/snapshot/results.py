@@ -12,9 +12,12 @@ from akosha_snap.manifest import Counts
 __all__ = [
     "Level",
     "ListResult",
+    "LostFile",
+    "LostSnapshot",
     "Problem",
     "PushResult",
     "PushedFile",
+    "RepairResult",
     "RestoreResult",
     "RestoredFile",
     "ShowResult",
@@ -156,4 +159,42 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Problem]
     requests: int = 0
     duration_seconds: float = 0.0
+    warnings: list[str] = []
+
+
+class LostFile(msgspec.Struct, frozen=True):
+    """A file of a snapshot that cannot be restored any more: name, size in bytes."""
+
+    name: str
+    size: int
+
+
+class LostSnapshot(msgspec.Struct, frozen=True):
+    """A snapshot that has lost these files, or, where it names none, all of them with their names."""
+
+    upload_id: str
+    files: list[LostFile]
+
+
+class RepairResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair found and did.
+
+    `ok`: nothing is damaged (any more); `lost_bytes` the size of all files lost; `recreated` the keys of
+    the objects that were made anew (in a dry run: that would be); `record` the key of the damage
+    record it left, if what is damaged had changed.
+    """
+
+    ok: bool
+    dry_run: bool
+    snapshots: list[str]
+    objects: int
+    problems: list[Problem]
+    lost: list[LostSnapshot]
+    lost_bytes: int
+    recreated: list[str]
+    record: str | None
+    bytes_read: int
+    bytes_transferred: int
+    requests: int
+    duration_seconds: float
     warnings: list[str] = []

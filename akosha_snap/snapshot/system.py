@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from typing import NamedTuple, Self
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.manifest import ChunkList, Manifest, decode_format, decode_manifest
@@ -11,11 +11,12 @@ from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, is_upload_id
 from akosha_snap.manifest.keys import (
     SYSTEMS_PREFIX,
+    damage_name_of,
     format_key,
     full_file_key,
     manifest_key,
+    own_prefix,
     pack_id_of,
-    packs_prefix,
     system_marker,
     upload_key,
     upload_marker,
@@ -24,13 +25,20 @@ from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
 from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
 
-__all__ = ["LATEST", "System"]
+__all__ = ["LATEST", "Listing", "System"]
 
 
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
 
 _PARALLEL = 8
+
+
+class Listing(NamedTuple):
+    """What the store lists of a system beside its snapshots: packs (id and size in bytes), names of damage records."""
+
+    packs: dict[bytes, int]
+    damage_records: list[str]
 
 
 class System:
@@ -91,10 +99,15 @@ class System:
         found = ((upload_key(info.key), info.size) for info in listed)
         return {named[1]: size for named, size in found if named and is_upload_id(named[1])}
 
-    def stored_packs(self) -> dict[bytes, int]:
-        """Id and size in bytes of each pack the store lists."""
-        found = ((pack_id_of(info.key), info.size) for info in list_all(self.store, packs_prefix(self.id)))
-        return {pack_id: size for pack_id, size in found if pack_id}
+    def listing(self) -> Listing:
+        """The packs and damage records there are, in one listing."""
+        packs, records = {}, []
+        for info in list_all(self.store, own_prefix(self.id)):
+            if pack_id := pack_id_of(info.key):
+                packs[pack_id] = info.size
+            elif (name := damage_name_of(info.key)) and is_upload_id(name):
+                records.append(name)
+        return Listing(packs, records)
 
     def resolve(self, upload_id: str) -> str:
         """The upload id itself, or the newest one for `latest`. Raises NothingThereError."""

@@ -16,7 +16,7 @@ from akosha_snap.snapshot.checks.presence import check_presence
 from akosha_snap.snapshot.results import Level, VerifyResult
 from akosha_snap.snapshot.system import LATEST, System
 
-__all__ = ["ALL", "LEVELS", "verify_snapshots"]
+__all__ = ["ALL", "LEVELS", "examine", "verify_snapshots"]
 
 ALL = "all"
 """Stands for every snapshot of the system."""
@@ -32,8 +32,24 @@ def verify_snapshots(system: System, upload_id: str, level: Level, sample: float
     if not 0 < sample <= 100:
         raise ConfigError(f"a sample of {sample} percent", hint="give more than 0 and at most 100")
     started = time.monotonic()
-    depth = LEVELS.index(level)
     uploads = _uploads(system, upload_id)
+    findings = examine(system, uploads, level, sample, observer)
+    return VerifyResult(
+        ok=not findings.problems,
+        level=level,
+        snapshots=uploads,
+        objects=findings.objects,
+        bytes_read=system.meter.bytes_received,
+        problems=findings.problems,
+        requests=system.meter.requests,
+        duration_seconds=round(time.monotonic() - started, 3),
+        warnings=findings.warnings,
+    )
+
+
+def examine(system: System, uploads: list[str], level: Level, sample: float, observer: Observer) -> Findings:
+    """What is wrong with these snapshots, as far as this level sees it. Changes nothing."""
+    depth = LEVELS.index(level)
     findings = Findings()
     observer.phase("verify")
     try:
@@ -50,17 +66,7 @@ def verify_snapshots(system: System, upload_id: str, level: Level, sample: float
             f"cannot verify: {error.filename or tempfile.gettempdir()}: {error.strerror or error}",
             hint="free some space in the temporary folder, or set TMPDIR to another",
         ) from None
-    return VerifyResult(
-        ok=not findings.problems,
-        level=level,
-        snapshots=uploads,
-        objects=findings.objects,
-        bytes_read=system.meter.bytes_received,
-        problems=findings.problems,
-        requests=system.meter.requests,
-        duration_seconds=round(time.monotonic() - started, 3),
-        warnings=findings.warnings,
-    )
+    return findings
 
 
 def _uploads(system: System, upload_id: str) -> list[str]:

@@ -145,3 +145,31 @@ def test_a_push_after_damage_uploads_anew(cli, harmed, tmp_path) -> None:
     assert outcome.err.startswith("akosha-snap: warning: ")
     assert cli("verify", "latest", "--level", "data").code == 0
     assert cli("verify", "all").code == 4
+
+
+def test_repair_says_what_is_lost_and_the_next_push_heals_it(cli, harmed, tmp_path) -> None:
+    flip(harmed.pack, 1000)
+    assert "akosha-snap repair" in cli("verify", "--level", "data").error
+    tried = cli("repair", "--dry-run", "--json")
+    assert (tried.code, tried.json["record"]) == (4, None)
+    outcome = cli("repair")
+    assert outcome.code == 4
+    assert "push" in outcome.error
+    assert f"lost           {harmed.manifest.parent.name}" in outcome.out
+    assert "notes.bin" in outcome.out
+    assert "/damage/" in outcome.out
+    assert cli("push", tmp_path / "notes.bin").code == 0
+    assert cli("verify", "latest", "--level", "data").code == 0
+    again = cli("repair", "--json")
+    assert again.code == 4
+    assert [one["upload_id"] for one in again.json["lost"]] == [harmed.manifest.parent.name]
+
+
+def test_repair_of_a_whole_store(cli, harmed) -> None:
+    harmed.format.write_bytes(b"{")
+    outcome = cli("repair")
+    assert outcome.code == 0
+    assert "made anew" in outcome.out
+    outcome = cli("repair")
+    assert outcome.code == 0
+    assert outcome.out.startswith("no problem in 1 snapshot, 0 of them with lost files")

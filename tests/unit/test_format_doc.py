@@ -29,7 +29,9 @@ from akosha_snap.manifest import (
     Manifest,
     SnapshotInfo,
     StoreFormat,
+    decode_damage,
     decode_manifest,
+    encode_damage,
     encode_format,
     encode_manifest,
     keys,
@@ -225,6 +227,7 @@ def test_the_keys_are_those_the_code_makes():
         keys.full_file_key(system, upload, "<file>"),
         keys.format_key(system),
         packs,
+        keys.damage_key(system, "<name>"),
     ]
 
 
@@ -282,3 +285,8 @@ def test_the_chunker_is_that_of_the_code():
 )  # fmt: skip
 def test_every_field_is_in_the_document(struct):
     assert [name for name in fields(struct) if not re.search(rf'[`"]{name}[`"]', DOCUMENT)] == []
+
+
+def test_the_damage_example_is_what_is_written():
+    written = encode_damage(decode_damage(example("damage").encode(), "the example"))
+    assert second_reader.canonical(json.loads(example("damage"))) == written

@@ -38,13 +38,12 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     Under 100, `sample` percent of the frames are drawn at random and read with all
     they need; packs as a whole are then not hashed.
     """
-    sizes = findings.whole_packs(system.id)
-    order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in sizes]
+    order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in findings.stored]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
 
     def parts() -> Iterator[_Part]:  # anew each time: all at once take 170 bytes a frame
-        return (part for pack_id in order for part in _parts(findings, pack_id, sizes[pack_id], drawn))
+        return (part for pack_id in order for part in _parts(findings, pack_id, findings.stored[pack_id], drawn))
 
     observer.phase("verify", total=sum(part.span.length for part in parts()))
     with tempfile.TemporaryFile() as spill:
@@ -52,7 +51,7 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
         for part, stored in zip(parts(), fetch(system, (part.span for part in parts())), strict=True):
             reader.read(part, stored)
             observer.advance(part.span.length)
-    _report(system, findings, order, reader, sizes if whole else {})
+    _report(system, findings, order, reader, is_whole=whole)
 
 
 class _Reader:
@@ -63,6 +62,7 @@ class _Reader:
         self._is_base = {base for pack in findings.frames.values() for frame in pack.values() for base in frame.bases}
         self._spill = spill
         self._spilled: dict[Location, tuple[int, int]] = {}
+        self._findings = findings
         self._hashers: dict[bytes, blake3] = {}
         self.lost: set[bytes] = set()
         self.damaged: dict[bytes, dict[int, str]] = {}
@@ -75,6 +75,8 @@ class _Reader:
         """Take in one stretch of a pack."""
         if isinstance(stored, DamageError):
             self.lost.add(part.span.pack)
+            if part.frame:
+                self._findings.damaged.add((part.span.pack, part.span.offset))
             return
         if part.frame and all(base in self._spilled for base in part.frame.bases):
             # With a base lost nothing can be said of this frame; the base is reported.
@@ -92,6 +94,7 @@ class _Reader:
                 chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
             except DamageError as error:
                 self.damaged.setdefault(span.pack, {})[span.offset] = error.message
+                self._findings.damaged.add((span.pack, span.offset))
                 return stored
         if (span.pack, span.offset) in self._is_base:
             self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
@@ -133,12 +136,17 @@ def _draw(findings: Findings, sample: float) -> set[Location]:
 
 
 def _parts(findings: Findings, pack_id: bytes, size: int, drawn: set[Location] | None) -> Iterator[_Part]:
-    """The stretches of a pack in order: all of it, or only the frames drawn."""
+    """The stretches of a pack of `size` bytes in order: all of it, or only the frames drawn.
+
+    Where it is shorter than it was, what lies behind its end is damaged.
+    """
     position = 0
     for offset, frame in sorted(findings.frames.get(pack_id, PackFrames()).items()):
         if drawn is None:
-            yield from _filler(pack_id, position, offset)
-        if drawn is None or (pack_id, offset) in drawn:
+            yield from _filler(pack_id, position, min(offset, size))
+        if offset + frame.stored_size > size:
+            findings.damaged.add((pack_id, offset))
+        elif drawn is None or (pack_id, offset) in drawn:
             yield _Part(Span(pack_id, offset, frame.stored_size), frame)
         position = offset + frame.stored_size
     if drawn is None:
@@ -150,9 +158,12 @@ def _filler(pack_id: bytes, start: int, end: int) -> Iterator[_Part]:
         yield _Part(Span(pack_id, offset, min(_FILLER, end - offset)), None)
 
 
-def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, sizes: dict[bytes, int]) -> None:
+def _report(system: System, findings: Findings, order: list[bytes], reader: _Reader, *, is_whole: bool) -> None:
+    sizes = findings.whole_packs(system.id)
     users = _users(system, findings, reader.damaged)
     for pack_id in order:
+        if pack_id not in sizes:
+            continue  # missing, or of another size: that is known already
         key = pack_key(system.id, pack_id)
         if pack_id in reader.lost:
             findings.problem("pack_missing", key, findings.users(pack_id), "lost since it was listed")
@@ -162,17 +173,18 @@ def _report(system: System, findings: Findings, order: list[bytes], reader: _Rea
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             detail = f"chunk {chunk} at byte {offset} is damaged: {detail}{more}"
             findings.problem("chunk_damaged", key, users[pack_id], detail)
-        elif pack_id in sizes and reader.digest(pack_id) != pack_id != _digest(system, pack_id, sizes[pack_id]):
-            detail = "its bytes do not hash to its name, though every chunk that is needed still reads"
-            findings.problem("pack_damaged", key, findings.users(pack_id), detail)
+        elif is_whole and not findings.has_problem(key) and not _is_whole(system, reader, pack_id, sizes[pack_id]):
+            findings.warnings.append(f"{key} is damaged in bytes that none of these snapshots needs")
 
 
-def _digest(system: System, pack_id: bytes, size: int) -> bytes:
-    """The BLAKE3 of a pack read once more."""
+def _is_whole(system: System, reader: _Reader, pack_id: bytes, size: int) -> bool:
+    """Whether all that was read of a pack hashes to its name; read once more where it does not."""
+    if reader.digest(pack_id) == pack_id:
+        return True
     hasher = blake3()
     for part in _filler(pack_id, 0, size):
         hasher.update(system.packs.read_again(*part.span))
-    return hasher.digest()
+    return hasher.digest() == pack_id
 
 
 def _users(system: System, findings: Findings, damaged: dict[bytes, dict[int, str]]) -> dict[bytes, list[str]]:

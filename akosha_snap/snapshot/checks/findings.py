@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from akosha_snap.manifest import ChunkList, Manifest
 from akosha_snap.manifest.keys import pack_key
-from akosha_snap.snapshot.checks.needed import NeededFrame, PackFrames
+from akosha_snap.snapshot.checks.needed import Location, NeededFrame, PackFrames
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.results import Problem
 
@@ -31,6 +31,10 @@ class Findings:
         self.warnings: list[str] = []
         self.opened: list[Opened] = []
         self.frames: dict[bytes, PackFrames] = {}
+        self.stored: dict[bytes, int] = {}
+        """Id and size in bytes of each pack the store lists."""
+        self.damaged: set[Location] = set()
+        """Frames that were read, at level `data`, and are not what they should be."""
 
     @property
     def problems(self) -> list[Problem]:
@@ -43,6 +47,10 @@ class Findings:
         touched = {*(known.snapshots if known else ()), *snapshots}
         self._problems[kind, key] = Problem(kind, key, sorted(touched), known.detail if known else detail)
 
+    def has_problem(self, key: str) -> bool:
+        """Whether some problem names the object `key`."""
+        return any(problem.object == key for problem in self.problems)
+
     def users(self, pack_id: bytes) -> list[str]:
         """The snapshots that need a pack."""
         return [snapshot.upload_id for snapshot in self.opened if pack_id in snapshot.pack_sizes]
@@ -52,6 +60,23 @@ class Findings:
         broken = {problem.object for problem in self.problems if problem.kind in {"pack_missing", "pack_size"}}
         sizes = {pack_id: size for snapshot in self.opened for pack_id, size in snapshot.pack_sizes.items()}
         return {pack_id: size for pack_id, size in sizes.items() if pack_key(system_id, pack_id) not in broken}
+
+    def unreadable(self) -> set[Location]:
+        """The frames that cannot be decoded (after level `data`): damaged, in no pack, or with such a base."""
+        bad = set(self.damaged)
+        bad |= {(pack, at) for pack, frames in self.frames.items() if pack not in self.stored for at in frames}
+        needs: dict[Location, list[Location]] = {}
+        for pack, frames in self.frames.items():
+            for at, frame in frames.items():
+                for base in frame.bases:
+                    needs.setdefault(base, []).append((pack, at))
+        todo = list(bad)
+        while todo:
+            for place in needs.get(todo.pop(), []):
+                if place not in bad:
+                    bad.add(place)
+                    todo.append(place)
+        return bad
 
     def touched(self) -> set[str]:
         """Every snapshot that some problem touches."""

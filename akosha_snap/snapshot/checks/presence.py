@@ -5,6 +5,7 @@ from __future__ import annotations
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.manifest.keys import format_key, manifest_key, pack_key
 from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.checks.markers import check_markers
 from akosha_snap.snapshot.list_reader import ListDamage
 from akosha_snap.snapshot.system import System
 
@@ -21,6 +22,7 @@ def check_presence(system: System, uploads: list[str], findings: Findings) -> No
         _open(system, upload_id, findings)
     _check_parents(uploads, findings)
     _check_packs(system, findings)
+    check_markers(system, findings)
     _check_full_files(system, findings)
 
 
@@ -65,7 +67,7 @@ def _check_parents(uploads: list[str], findings: Findings) -> None:
 
 
 def _check_packs(system: System, findings: Findings) -> None:
-    sizes = system.stored_packs()
+    sizes = findings.stored = system.listing().packs
     expected: dict[bytes, set[int]] = {}
     for snapshot in findings.opened:
         for pack_id, size in snapshot.pack_sizes.items():

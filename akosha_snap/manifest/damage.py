@@ -1,0 +1,53 @@
+"""A damage record: what `repair` found damaged in a system's packs, for the next push to heal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import msgspec
+
+from akosha_snap.errors import DamageError
+from akosha_snap.frames import HASH_SIZE, MAX_LISTED
+from akosha_snap.frames.limits import MAX_FRAMES
+from akosha_snap.manifest.store_format import FORMAT, check_format
+
+__all__ = ["DamageRecord", "DamagedPack", "decode_damage", "encode_damage"]
+
+_Hash = Annotated[str, msgspec.Meta(pattern=rf"\A[0-9a-f]{{{2 * HASH_SIZE}}}\Z")]
+
+
+class DamagedPack(msgspec.Struct, frozen=True):
+    """A pack (its id in hex) and the chunks (hex) whose frames in it are damaged; None for all of them."""
+
+    pack: _Hash
+    chunks: Annotated[list[_Hash], msgspec.Meta(max_length=MAX_FRAMES)] | None = None
+
+
+class DamageRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was damaged at one moment (UTC). The newest record stands for all; one without packs: nothing is."""
+
+    format: int = FORMAT
+    found_at: dt.datetime
+    tool: str
+    packs: Annotated[list[DamagedPack], msgspec.Meta(max_length=MAX_LISTED)]
+
+
+def encode_damage(value: DamageRecord) -> bytes:
+    """The object's bytes."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def decode_damage(data: bytes, where: str) -> DamageRecord:
+    """Parse a damage record. Raises NewerFormatError for a later format, DamageError for what does not parse."""
+    try:
+        check_format(msgspec.json.decode(data, type=_AnyRecord).format, where)
+        return msgspec.json.decode(data, type=DamageRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DamageError(f"{where} does not parse: {error}", hint="run `akosha-snap repair` again") from None
+
+
+class _AnyRecord(msgspec.Struct):
+    """Of a format that may be later than ours only its number can be relied on."""
+
+    format: int

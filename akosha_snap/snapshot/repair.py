@@ -1,0 +1,107 @@
+"""Say what a store has lost, put back what can be made anew, and have the next push heal the rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+
+from blake3 import blake3
+
+from akosha_snap.errors import ObjectNotFound
+from akosha_snap.events import Observer
+from akosha_snap.manifest.keys import pack_id_of, pack_key
+from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.damage import DamagedChunks, read_stored_packs, record_damage
+from akosha_snap.snapshot.lost import lost_snapshots
+from akosha_snap.snapshot.recreate import is_recreatable, recreate
+from akosha_snap.snapshot.results import RepairResult
+from akosha_snap.snapshot.system import LATEST, System
+from akosha_snap.snapshot.verify import examine
+
+__all__ = ["repair_store"]
+
+_WHOLE = {"footer_damaged", "footer_disagrees", "bases_disagree", "pack_damaged", "pack_missing"}
+"""Kinds of problems after which nothing of a pack that is listed is relied on. One that is not listed, or with
+another size, needs no record: every push that asks for the list sees that for itself."""
+
+_READ = 8 * 1024 * 1024
+"""Bytes of one read."""
+
+
+def repair_store(system: System, *, dry_run: bool, observer: Observer, now: Callable[[], dt.datetime]) -> RepairResult:
+    """Check all of a system at level `data` and act on it; see `akosha_snap.repair`."""
+    started = time.monotonic()
+    uploads = system.uploads() or [system.resolve(LATEST)]
+    findings = examine(system, uploads, "data", 100.0, observer)
+    _check_unnamed(system, findings)
+    known = read_stored_packs(system, system.listing())
+    damaged = _damaged(findings, system)
+    lost = lost_snapshots(system, uploads, findings)
+    mended = [problem for problem in findings.problems if is_recreatable(problem, lost)]
+    record = None
+    if not dry_run:
+        for problem in mended:
+            recreate(system, problem, findings)
+        if damaged != known.damaged or known.warnings:
+            record = record_damage(system, damaged, known.newest, now())
+    return RepairResult(
+        ok=not findings.problems or (not dry_run and len(mended) == len(findings.problems)),
+        dry_run=dry_run,
+        snapshots=uploads,
+        objects=findings.objects,
+        problems=findings.problems,
+        lost=lost,
+        lost_bytes=sum(file.size for one in lost for file in one.files),
+        recreated=[problem.object for problem in mended],
+        record=record,
+        bytes_read=system.meter.bytes_received,
+        bytes_transferred=system.meter.bytes_sent,
+        requests=system.meter.requests,
+        duration_seconds=round(time.monotonic() - started, 3),
+        warnings=findings.warnings,
+    )
+
+
+def _damaged(findings: Findings, system: System) -> DamagedChunks:
+    """What no push may rely on any more, of the packs that are listed with their size."""
+    damaged: dict[bytes, frozenset[bytes] | None] = {}
+    whole = findings.whole_packs(system.id)
+    for pack_id, offset in findings.damaged:
+        if pack_id in whole:
+            chunk = findings.frames[pack_id][offset].hash
+            damaged[pack_id] = (damaged.get(pack_id) or frozenset()) | {chunk}
+    for problem in findings.problems:
+        named = pack_id_of(problem.object) if problem.kind in _WHOLE else None
+        if named is not None and named in findings.stored:
+            damaged[named] = None
+    return damaged
+
+
+def _check_unnamed(system: System, findings: Findings) -> None:
+    """Hash the packs that no snapshot names: a push that was interrupted takes them up again."""
+    named = {pack_id for snapshot in findings.opened for pack_id in snapshot.pack_sizes}
+    unnamed = findings.stored.keys() - named
+    for pack_id in sorted(unnamed):
+        key = pack_key(system.id, pack_id)
+        findings.objects += 1
+        if findings.has_problem(key):
+            continue
+        hasher = blake3()
+        try:
+            for data in _pieces(system, key, findings.stored[pack_id]):
+                hasher.update(data)
+        except ObjectNotFound:
+            continue  # pruned meanwhile
+        if hasher.digest() != pack_id:
+            findings.problem("pack_damaged", key, [], "its bytes do not hash to its name; no snapshot names it")
+    if unnamed:
+        findings.warnings.append(
+            f"{len(unnamed)} of the packs are named by no snapshot that can be read:"
+            " a push was interrupted or is at work, snapshots were pruned, or a manifest is lost"
+        )
+
+
+def _pieces(system: System, key: str, size: int) -> Iterator[bytes]:
+    for start in range(0, size, _READ):
+        yield system.store.get(key, start=start, length=_READ)
