@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from akosha_snap.errors import NothingThereError
+from akosha_snap.errors import AkoshaSnapError, NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
+from akosha_snap.manifest.keys import upload_key
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.commit import (
@@ -38,6 +39,7 @@ from akosha_snap.snapshot.results import PushedFile, PushResult
 from akosha_snap.snapshot.staging import count
 from akosha_snap.snapshot.storing import store_chunk_list, store_files
 from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.time_limit import PUSH_LIMIT, TimeLimit
 from akosha_snap.snapshot.workspace import Workspace, open_workspace
 
 __all__ = ["PushOptions", "push_files"]
@@ -54,6 +56,7 @@ def push_files(
     if not paths:
         raise NothingThereError("no file to push", hint="name at least one")
     started = time.monotonic()
+    system.guard_changes(partial(_refuse_late_commit, TimeLimit(PUSH_LIMIT, now)))
     with open_workspace(options.state_dir, system) as workspace:
         plan = make_plan(system, paths, workspace, options, observer, now)
         if plan.is_same:
@@ -69,6 +72,16 @@ def push_files(
         duration_seconds=round(time.monotonic() - started, 3),
         warnings=workspace.warnings + result.warnings,
     )
+
+
+def _refuse_late_commit(limit: TimeLimit, key: str) -> None:
+    """Prune leaves what a push saw alone only for so long: later there may be nothing behind its manifest."""
+    if upload_key(key) and limit.passed:
+        raise AkoshaSnapError(
+            f"this push began {limit.elapsed / 3600:.1f} hours ago, and may commit within {PUSH_LIMIT / 3600:.0f}: "
+            "what it builds on may have been pruned since, so no snapshot was made",
+            hint="push again: what was uploaded is reused",
+        )
 
 
 def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions) -> PushResult:
@@ -142,7 +155,7 @@ def _store(
     upload_id = make_upload_id(content.root, now, parent.newest)
     files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
-    with Packer(system, parent.inventory, journal, sum(file.size for file in files)) as packer:
+    with Packer(system, parent.inventory, journal, sum(file.size for file in files), options.salt()) as packer:
         store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)

@@ -66,6 +66,16 @@ class Findings:
         """Every snapshot that some problem touches."""
         return {upload_id for problem in self.problems for upload_id in problem.snapshots}
 
+    def forget(self, gone: set[str]) -> None:
+        """Drop the problems of snapshots that were pruned meanwhile: what only they needed may be gone too."""
+        left = [(problem, [one for one in problem.snapshots if one not in gone]) for problem in self.problems]
+        self.problems = [
+            Problem(problem.kind, problem.object, snapshots, problem.detail)
+            for problem, snapshots in left
+            if snapshots or not problem.snapshots
+        ]
+        self.warnings += [f"snapshot {one} is gone since it was listed: pruned, or lost" for one in sorted(gone)]
+
     def add_snapshot(self, upload_id: str, manifest: Manifest, chunk_list: ChunkList) -> None:
         """A snapshot could be read: remember what it needs."""
         own = manifest.snapshot.list_pack
