@@ -37,9 +37,9 @@ def push_days(bench: Bench, count: int) -> dict[str, bytes]:
     return kept
 
 
-def push_unrelated(bench: Bench) -> dict[str, bytes]:
-    """Five pushes, which share nothing; those before the last few are not even needed for chunk lists."""
-    contents = [noise(200_000, number) for number in range(1, 6)]
+def push_unrelated(bench: Bench, count: int = 5) -> dict[str, bytes]:
+    """Pushes that share nothing; those before the last few are not even needed for chunk lists."""
+    contents = [noise(200_000, number) for number in range(1, count + 1)]
     return {bench.push({"a": data}).upload_id: data for data in contents}
 
 
@@ -192,7 +192,7 @@ class TestDamage:
             bench.prune()
 
     def test_one_to_be_dropped_is_dropped_and_no_pack_deleted_for_a_day(self, bench):
-        kept = push_unrelated(bench)
+        kept = push_unrelated(bench, 8)
         assert bench.prune(keep_last=2).packs_waiting > 0
         bench.clock.advance(2 * DAY)
         bench.store.put(manifest_key(SYSTEM, sorted(kept)[-2]), b"{}")
@@ -253,8 +253,8 @@ def test_wherever_it_is_stopped_the_store_is_whole_and_the_next_run_ends_the_wor
         folder = tmp_path / str(number)
         folder.mkdir()
         bench = Bench(folder)
-        kept = push_unrelated(bench)
-        bench.prune(keep_last=3)
+        kept = push_unrelated(bench, 8)
+        assert bench.prune(keep_last=3).packs_waiting
         bench.clock.advance(2 * DAY)
         dying = RunsAt(bench.store, number, pull)
         if dying_prune(bench, dying):
