@@ -173,6 +173,14 @@ class Gone(Layer):
         return super().get(key, start=start, length=length)
 
 
+def copied(store: Store) -> MemoryStore:
+    """A store of its own with the same objects, markers left out."""
+    copy = MemoryStore()
+    for info in list_all(store, ""):
+        copy.put(info.key, store.get(info.key))
+    return copy
+
+
 class PulledPlug(Exception):
     """The process ends here, as far as the test is concerned."""
 

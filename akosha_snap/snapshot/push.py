@@ -56,13 +56,14 @@ def push_files(
     if not paths:
         raise NothingThereError("no file to push", hint="name at least one")
     started = time.monotonic()
-    system.guard_changes(partial(_refuse_late_commit, TimeLimit(PUSH_LIMIT, now)))
+    limit = TimeLimit(PUSH_LIMIT, now)
+    system.guard_changes(partial(_refuse_late_commit, limit))
     with open_workspace(options.state_dir, system) as workspace:
         plan = make_plan(system, paths, workspace, options, observer, now)
         if plan.is_same:
             result = _same(system, plan, workspace, options)
         else:
-            result = _run(system, plan, workspace, options, observer, now())
+            result = _run(system, plan, workspace, options, observer, limit)
     return msgspec.structs.replace(
         result,
         dry_run=options.dry_run,
@@ -98,7 +99,7 @@ def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions
 
 
 def _run(
-    system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, now: dt.datetime
+    system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, limit: TimeLimit
 ) -> PushResult:
     """Cut the files, and store and commit the snapshot unless it is there."""
     parent, bases = plan.parent, Bases(plan.parent.inventory)
@@ -116,7 +117,7 @@ def _run(
         result = msgspec.structs.replace(result, unchanged=True, upload_id=there.upload_id)
     else:
         content = _Content(root, cut, counts)
-        stored = _store(system, plan, content, workspace, bases, options, observer, now)
+        stored = _store(system, plan, content, workspace, bases, options, observer, limit)
         uploaded_as = None if options.dry_run else stored.snapshot.upload_id
         result = msgspec.structs.replace(result, upload_id=uploaded_as, files_uploaded=stored.keys)
     if not options.dry_run:
@@ -148,10 +149,10 @@ def _store(
     bases: Bases,
     options: PushOptions,
     observer: Observer,
-    now: dt.datetime,
+    limit: TimeLimit,
 ) -> _Stored:
     """Upload what the store does not have, then the manifest."""
-    parent = plan.parent
+    parent, now = plan.parent, limit.now()
     upload_id = make_upload_id(content.root, now, parent.newest)
     files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
@@ -179,6 +180,12 @@ def _store(
         now=now,
     )
     committed = commit_manifest(system, upload_id, manifest)
+    if limit.passed:
+        raise AkoshaSnapError(
+            f"snapshot {upload_id} was committed {limit.elapsed / 3600:.1f} hours after its push began: "
+            "what it builds on may have been pruned before",
+            hint=f"push again, and see `akosha-snap verify {upload_id}`",
+        )
     list_there = chunk_list.raw if committed.ours else b""
     table = bases.table.dump(parent.inventory.hashes) if bases.table else None
     snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)

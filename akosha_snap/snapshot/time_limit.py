@@ -30,14 +30,14 @@ class TimeLimit:
         self, seconds: float, now: Callable[[], dt.datetime], steady: Callable[[], float] = time.monotonic
     ) -> None:
         self.seconds = seconds
-        self._now, self._steady = now, steady
+        self.now, self._steady = now, steady
         self.start = now()
         self._steady_start = steady()
 
     @property
     def elapsed(self) -> float:
         """Seconds since it was made."""
-        return max((self._now() - self.start).total_seconds(), self._steady() - self._steady_start)
+        return max((self.now() - self.start).total_seconds(), self._steady() - self._steady_start)
 
     @property
     def passed(self) -> bool:

@@ -5,7 +5,21 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from helpers import MIB, NOW, SYSTEM, Bench, Gone, PulledPlug, RecordingStore, RunsAt, edited, flipped, noise, prose
+from helpers import (
+    MIB,
+    NOW,
+    SYSTEM,
+    Bench,
+    Gone,
+    PulledPlug,
+    RecordingStore,
+    RunsAt,
+    copied,
+    edited,
+    flipped,
+    noise,
+    prose,
+)
 
 from akosha_snap import api
 from akosha_snap.errors import (
@@ -248,14 +262,12 @@ def requests_of_prune(bench: Bench) -> int:
 
 
 def test_wherever_it_is_stopped_the_store_is_whole_and_the_next_run_ends_the_work(tmp_path):
-    number = 0
+    bench, number = Bench(tmp_path), 0
+    kept = push_unrelated(bench, 8)
+    assert bench.prune(keep_last=3).packs_waiting
+    start, then = bench.store, bench.clock.moment + dt.timedelta(days=2)
     while True:
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        bench = Bench(folder)
-        kept = push_unrelated(bench, 8)
-        assert bench.prune(keep_last=3).packs_waiting
-        bench.clock.advance(2 * DAY)
+        bench.store, bench.clock.moment = copied(start), then
         dying = RunsAt(bench.store, number, pull)
         if dying_prune(bench, dying):
             break
