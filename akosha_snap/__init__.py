@@ -1,6 +1,6 @@
 """akosha-snap: incremental, content-addressed snapshots of DuckDB memory databases.
 
-`push`, `snapshots`, `show`, `verify`, `repair` and `restore` are the library; each is imported
+`push`, `snapshots`, `show`, `verify`, `repair`, `restore` and `prune` are the library; each is imported
 on first use, so that `import akosha_snap` costs nothing.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from akosha_snap.version import __version__
 
 if TYPE_CHECKING:
-    from akosha_snap.api import push, repair, restore, show, snapshots, verify
+    from akosha_snap.api import prune, push, repair, restore, show, snapshots, verify
     from akosha_snap.errors import AkoshaSnapError
     from akosha_snap.events import Observer
     from akosha_snap.stores import open_store
@@ -21,6 +21,7 @@ __all__ = [
     "Observer",
     "__version__",
     "open_store",
+    "prune",
     "push",
     "repair",
     "restore",

@@ -1,4 +1,4 @@
-"""The library: take, list, show, verify, repair and restore snapshots.
+"""The library: take, list, show, verify, repair, restore and prune snapshots.
 
 Nothing here prints or reads the environment. Progress goes to an observer; what goes
 wrong is raised as an `akosha_snap.errors.AkoshaSnapError`.
@@ -7,6 +7,7 @@ wrong is raised as an `akosha_snap.errors.AkoshaSnapError`.
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,28 +15,37 @@ from pathlib import Path
 from akosha_snap.errors import ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.snapshot.catalog import list_snapshots, show_snapshot
+from akosha_snap.snapshot.packer import new_salt
+from akosha_snap.snapshot.prune import PruneOptions, prune_system
 from akosha_snap.snapshot.push import PushOptions, push_files
 from akosha_snap.snapshot.repair import repair_store
 from akosha_snap.snapshot.restore import restore_snapshot
 from akosha_snap.snapshot.results import (
     Level,
     ListResult,
+    PruneResult,
     PushResult,
     RepairResult,
     RestoreResult,
     ShowResult,
     VerifyResult,
 )
+from akosha_snap.snapshot.retention import KeepRules
 from akosha_snap.snapshot.system import LATEST, System
+from akosha_snap.snapshot.time_limit import SHORTEST_GRACE
 from akosha_snap.snapshot.verify import verify_snapshots
 from akosha_snap.snapshot.workspace import forget_last_push
 from akosha_snap.stores import DryRunStore, Store, open_store
 
-__all__ = ["push", "repair", "restore", "show", "snapshots", "verify"]
+__all__ = ["prune", "push", "repair", "restore", "show", "snapshots", "verify"]
 
 
 def _utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _new_token() -> str:
+    return secrets.token_hex(4)
 
 
 def push(
@@ -51,6 +61,7 @@ def push(
     stage_in_child: bool = True,
     observer: Observer | None = None,
     now: Callable[[], dt.datetime] = _utc_now,
+    salt: Callable[[], bytes] = new_salt,
 ) -> PushResult:
     """Take one snapshot of `files` and upload what `store` does not have of it.
 
@@ -69,6 +80,8 @@ def push(
     never have any of `files` open: closing a second descriptor in the process that
     has a database open drops the lock that keeps other writers out.
 
+    `now` is the clock, `salt` makes bytes that no other push has; both are for tests.
+
     Raises ConfigError, SourceError, DamageError, BusyError, ConflictError,
     NewerFormatError or a StoreError; then no snapshot was made and none was harmed.
     """
@@ -82,6 +95,7 @@ def push(
         recheck=recheck,
         stage_in_child=stage_in_child,
         state_dir=Path(state_dir) if state_dir is not None else None,
+        salt=salt,
     )
     with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
         return push_files(system, [Path(file) for file in files], options, observer or Observer(), now)
@@ -165,6 +179,43 @@ def repair(
         if state_dir is not None and not dry_run and result.problems:
             forget_last_push(Path(state_dir), system)
         return result
+
+
+def prune(
+    store: Store | str,
+    *,
+    system_id: str,
+    keep_last: int = 0,
+    keep_daily: int = 0,
+    keep_weekly: int = 0,
+    keep_monthly: int = 0,
+    keep_within: float = 0.0,
+    grace: float = SHORTEST_GRACE,
+    no_push_running: bool = False,
+    dry_run: bool = False,
+    observer: Observer | None = None,
+    now: Callable[[], dt.datetime] = _utc_now,
+    token: Callable[[], str] = _new_token,
+) -> PruneResult:
+    """Drop the snapshots of a system that no rule keeps, and delete packs that none has needed for `grace` seconds.
+
+    Kept are the newest `keep_last` snapshots, the newest one of each of the last `keep_daily` days,
+    `keep_weekly` ISO weeks and `keep_monthly` months that have one (in UTC, by the upload id), all within
+    `keep_within` seconds of the newest, and always the newest. Packs go in two steps: a run marks them, and one
+    of `grace` seconds later deletes those that are still not needed. So pushes and other prunes may run
+    meanwhile; only where `no_push_running` says that no push is, on any machine, may `grace` be under 24 hours.
+
+    The one operation that needs a store that can delete. Whatever stops it, every snapshot left is whole.
+    `now` is the clock, `token` makes 8 hex digits at random; both are for tests.
+
+    Raises ConfigError (no rule, too short a grace period), NothingThereError, NewerFormatError, DamageError
+    where a snapshot to be kept cannot be read, CapabilityError or another StoreError.
+    """
+    rules = KeepRules(keep_last, keep_daily, keep_weekly, keep_monthly, dt.timedelta(seconds=keep_within))
+    options = PruneOptions(rules, dt.timedelta(seconds=grace), no_push_running, token, dry_run)
+    opened = _open(store)
+    with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
+        return prune_system(system, options, observer or Observer(), now)
 
 
 def _open(store: Store | str) -> Store:

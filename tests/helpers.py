@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,11 +43,12 @@ from akosha_snap.manifest.keys import (
     manifest_key,
     pack_key,
     packs_prefix,
+    prune_prefix,
     system_marker,
     upload_marker,
 )
 from akosha_snap.manifest.root import snapshot_root
-from akosha_snap.snapshot.results import PushResult, RestoreResult, VerifyResult
+from akosha_snap.snapshot.results import PruneResult, PushResult, RestoreResult, VerifyResult
 from akosha_snap.stores import Layer, MemoryStore, Store, list_all
 
 NOW = dt.datetime(2026, 11, 23, 7, 15, tzinfo=dt.UTC)
@@ -140,6 +142,25 @@ class InterceptingStore(Layer):
         super().put(key, data, if_absent=if_absent)
 
 
+class RunsAt(Layer):
+    """Calls `other` once, ahead of the request of this number (from 0): two jobs interleaved, deterministically."""
+
+    def __init__(self, inner: Store, number: int, other: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._left = number
+        self._other = other
+        self._lock = threading.Lock()
+        self.ran = False
+
+    def _request(self, method: str, call: Callable[[], Any], *, sent: int = 0) -> Any:
+        with self._lock:  # requests of other threads wait meanwhile
+            is_now, self._left = self._left == 0, self._left - 1
+            if is_now:
+                self.ran = True
+                self._other()
+        return call()
+
+
 class Gone(Layer):
     """A store that still lists an object it has lost."""
 
@@ -151,6 +172,14 @@ class Gone(Layer):
         if key == self._key:
             raise ObjectNotFound(f"no object {key}")
         return super().get(key, start=start, length=length)
+
+
+def copied(store: Store) -> MemoryStore:
+    """A store of its own with the same objects, markers left out."""
+    copy = MemoryStore()
+    for info in list_all(store, ""):
+        copy.put(info.key, store.get(info.key))
+    return copy
 
 
 class PulledPlug(Exception):
@@ -204,6 +233,15 @@ class Bench:
         """Push these files, with the state folder unless `state_dir` says otherwise."""
         options = {"state_dir": self.state, "now": self.clock, "system_id": SYSTEM, "stage_in_child": False} | options
         return api.push(self.write(files), store or self.store, **options)
+
+    def prune(self, *, store: Store | None = None, **options: Any) -> PruneResult:
+        """Prune; without a rule only the newest snapshot stays."""
+        options = {"keep_last": 1, "now": self.clock, "system_id": SYSTEM} | options
+        return api.prune(store or self.store, **options)
+
+    def size(self) -> int:
+        """Bytes of everything the store lists but the marks of prune."""
+        return sum(len(data) for key, data in self.objects().items() if not key.startswith(prune_prefix(SYSTEM)))
 
     def new_folder(self) -> Path:
         """A folder to restore into that does not exist yet."""

@@ -14,7 +14,7 @@ __all__ = ["COMMANDS", "PROGRAM", "root"]
 
 PROGRAM = "akosha-snap"
 
-COMMANDS = ("push", "list", "show", "restore", "verify", "repair", "status", "hook", "demo")
+COMMANDS = ("push", "list", "show", "restore", "verify", "repair", "prune", "status", "hook", "demo")
 """In the order of a first day with them."""
 
 

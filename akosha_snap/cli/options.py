@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-__all__ = ["json_option", "store_options", "upload_id_argument"]
+__all__ = ["DURATION", "json_option", "store_options", "upload_id_argument"]
 
 _Command = Callable[..., Any]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a duration such as 90s, 30m, 12h, 2d or 1w", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+DURATION = _Duration()
+"""`90s`, `30m`, `12h`, `2d` or `1w`, as seconds."""
 
 
 def json_option(command: _Command) -> _Command:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
 
-from akosha_snap.cli.options import json_option
+from akosha_snap.cli.options import DURATION, json_option
 
 if TYPE_CHECKING:
     from akosha_snap.sync.state import SyncRecord
@@ -15,24 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])", str(value))
-        if found is None:
-            self.fail(f"{value!r} is not a duration such as 90s, 30m, 12h, 2d or 1w", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
-
 
 @click.command("status", short_help="Say whether the last sync worked.")
 @click.option(
     "--max-age",
     metavar="DURATION",
-    type=_Duration(),
+    type=DURATION,
     help="Ask instead that one worked this recently: 90s, 30m, 12h, 2d, 1w.",
 )
 @json_option

@@ -41,13 +41,14 @@ class FrameEntry(msgspec.Struct, frozen=True):
     bases: tuple[bytes, ...]
 
 
-class Footer(msgspec.Struct, frozen=True, kw_only=True):
+class Footer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The footer as stored, in columns: entry i of each column describes frame i of the pack.
 
     Frames lie one after another from byte 0, so offsets are sums of `stored_sizes`.
     `bases[i]` holds indices, the most useful base last: below the number of frames, a
     frame of this pack; from there on, an entry of `external` (32-byte hashes).
-    `lists` are the frames that hold chunk lists.
+    `lists` are the frames that hold chunk lists. `salt` means nothing but that no other push has it:
+    a pack that was deleted never comes back under its id. Packs of before there was one have none.
     """
 
     format: int
@@ -58,6 +59,7 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     bases: Annotated[list[_Indices], msgspec.Meta(max_length=MAX_FRAMES)]
     external: bytes
     lists: _Column
+    salt: bytes = b""
 
     def entries(self) -> Iterator[FrameEntry]:
         """Each frame of the pack, in order."""

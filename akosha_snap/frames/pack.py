@@ -29,7 +29,9 @@ class PackBuilder:
     A base of a frame is either in the store already or was added to this pack before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, salt: bytes = b"") -> None:
+        """`salt`: bytes that no other push has; see Footer."""
+        self._salt = salt
         self._body = bytearray()
         self._order: dict[bytes, int] = {}
         self._external: dict[bytes, int] = {}
@@ -83,4 +85,5 @@ class PackBuilder:
             bases=[[names[base] for base in bases] for bases in self._bases],
             external=b"".join(self._external),
             lists=self._lists,
+            salt=self._salt,
         )

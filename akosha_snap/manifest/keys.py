@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from akosha_snap.manifest.ids import is_upload_id
+
 __all__ = [
     "FORMAT_PREFIX",
     "SYSTEMS_PREFIX",
@@ -16,9 +18,12 @@ __all__ = [
     "pack_id_of",
     "pack_key",
     "packs_prefix",
+    "prune_mark_key",
+    "prune_prefix",
     "system_marker",
     "upload_key",
     "upload_marker",
+    "upload_object",
 ]
 
 SYSTEMS_PREFIX = "systems/"
@@ -29,6 +34,7 @@ FORMAT_PREFIX = "akosha-snap/"
 
 _PACK = re.compile(r"akosha-snap/[^/]+/packs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _DAMAGE = re.compile(r"akosha-snap/[^/]+/damage/([^/]+)\.json")
+_UPLOADED = re.compile(r"systems/[^/]+/([^/]+)/[^/]+")
 _MANIFEST = re.compile(r"systems/([A-Za-z0-9_-]{1,100})/([^/]+)/manifest\.json")
 
 
@@ -90,7 +96,23 @@ def damage_name_of(key: str) -> str | None:
     return match[1] if match else None
 
 
+def prune_prefix(system_id: str) -> str:
+    """All marks of prune start with this."""
+    return f"{FORMAT_PREFIX}{system_id}/prune/"
+
+
+def prune_mark_key(system_id: str, name: str) -> str:
+    """What one run of prune saw; `name` is its time and 8 hex digits at random."""
+    return f"{prune_prefix(system_id)}{name}.json"
+
+
 def upload_key(key: str) -> tuple[str, str] | None:
     """System id and upload id in a manifest's key, None for any other key."""
     match = _MANIFEST.fullmatch(key)
     return (match[1], match[2]) if match else None
+
+
+def upload_object(key: str) -> str | None:
+    """The upload id in the key of an object of an upload (its manifest, a whole file), None for any other key."""
+    match = _UPLOADED.fullmatch(key)
+    return match[1] if match and is_upload_id(match[1]) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.system import System
 
-__all__ = ["PACK_TARGET", "Packer"]
+__all__ = ["PACK_TARGET", "Packer", "new_salt"]
 
 PACK_TARGET = 16 * 1024 * 1024
 """Bytes of a full pack: the fewer packs, the fewer requests a restore takes. The format allows 32 MiB."""
@@ -26,19 +27,25 @@ push of any size below 200 MB of memory (design-notes.md)."""
 _IN_FLIGHT = 2
 
 
+def new_salt() -> bytes:
+    """8 bytes that no other push has: two pushes of the same chunks make packs of different ids."""
+    return secrets.token_bytes(8)
+
+
 class Packer:
     """Takes frames one by one; a context manager, whose end waits for uploads still on their way.
 
     `ref` is the pack at hand, `number` its number in the inventory once a chunk is in it.
     """
 
-    def __init__(self, system: System, inventory: Inventory, journal: Journal, size: int) -> None:
-        """`size`: bytes of all files of the push."""
+    def __init__(self, system: System, inventory: Inventory, journal: Journal, size: int, salt: bytes) -> None:
+        """`size`: bytes of all files of the push; `salt`: bytes that no other push has."""
         self._system = system
         self._inventory = inventory
         self._journal = journal
         self._target = PACK_TARGET if size < _LARGE else PACK_TARGET // 2
-        self._builder = PackBuilder()
+        self._salt = salt
+        self._builder = PackBuilder(salt)
         self.ref = PackRef()
         self.number: int | None = None
         self._uploads: deque[Future[None]] = deque()
@@ -84,7 +91,7 @@ class Packer:
         self.keys.append(key)
         self.packs += 1
         self._uploads.append(self._pool.submit(self._upload, key, self.ref.id, data))
-        self._builder, self.ref, self.number = PackBuilder(), PackRef(), None
+        self._builder, self.ref, self.number = PackBuilder(self._salt), PackRef(), None
 
     def put_beside(self, marker: str) -> None:
         """Store a marker while packs are on their way; `finish` waits for it too."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound, StoreNotCreated
+from akosha_snap.errors import (
+    BusyError,
+    DamageError,
+    NewerFormatError,
+    NothingThereError,
+    ObjectNotFound,
+    StoreNotCreated,
+)
 from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list, decode_manifest
 from akosha_snap.snapshot.chunk_listing import ListBase
 from akosha_snap.snapshot.damage import StoredPacks, read_stored_packs
@@ -14,6 +21,7 @@ from akosha_snap.snapshot.inventory import Inventory, PackRef
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.last_push import LastPush
 from akosha_snap.snapshot.list_reader import check_chunk_list
+from akosha_snap.snapshot.mark_reader import read_marks
 from akosha_snap.snapshot.system import System
 
 __all__ = ["Parent", "find_parent", "is_current", "open_last"]
@@ -80,6 +88,7 @@ def find_parent(system: System, journal: Journal, names: set[str]) -> Parent:
     except StoreNotCreated:
         return Parent(Inventory(), is_first=True)
     uploads = system.uploads()
+    pending = _pending(system, journal)
     there = read_stored_packs(system, system.listing())
     warnings = list(there.warnings)
     parent = Parent(Inventory(), newest=uploads[0] if uploads else None, there=there)
@@ -94,7 +103,7 @@ def find_parent(system: System, journal: Journal, names: set[str]) -> Parent:
             warnings.append(f"snapshot {upload_id} cannot be read ({error.message}); `akosha-snap verify` says more")
     older = [upload_id for upload_id in uploads if parent.upload_id and upload_id < parent.upload_id]
     _add_older(system, older[:_LOOK_BACK], names - parent.files.keys(), there, parent.inventory)
-    _add_pending(system, journal, there, parent.inventory)
+    _add_pending(system, pending, there, parent.inventory)
     return parent._replace(is_first=is_first, warnings=warnings + parent.warnings)
 
 
@@ -141,9 +150,21 @@ def _add_older(system: System, uploads: list[str], names: set[str], there: Store
             continue  # it would only have saved bytes
 
 
-def _add_pending(system: System, journal: Journal, there: StoredPacks, inventory: Inventory) -> None:
+def _pending(system: System, journal: Journal) -> list[bytes]:
+    """The packs of an interrupted push that this one may rely on: no snapshot needs them, so prune may have
+    marked them, and then may delete them at any time. To be asked before the packs are listed."""
+    if not (pending := list(dict.fromkeys(journal.pending()))):
+        return []
+    try:
+        marks = read_marks(system).values()
+    except (BusyError, NewerFormatError):
+        return []
+    return [pack for pack in pending if all(mark and pack.hex() not in mark.since for mark in marks)]
+
+
+def _add_pending(system: System, pending: list[bytes], there: StoredPacks, inventory: Inventory) -> None:
     known = {pack.id for pack in inventory.packs}
-    for pack_id in dict.fromkeys(journal.pending()):
+    for pack_id in pending:
         if pack_id in there.sizes and pack_id not in known and pack_id not in there.damaged:
             try:
                 size = there.sizes[pack_id]

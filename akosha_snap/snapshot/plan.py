@@ -14,6 +14,7 @@ from akosha_snap.manifest import decode_manifest
 from akosha_snap.snapshot.commit import is_out_of_date
 from akosha_snap.snapshot.inventory import Inventory
 from akosha_snap.snapshot.last_push import KnownSource, LastPush
+from akosha_snap.snapshot.packer import new_salt
 from akosha_snap.snapshot.parent import Parent, find_parent, is_current, open_last
 from akosha_snap.snapshot.staging import StagedFiles, stage_files, stage_rest
 from akosha_snap.snapshot.system import System
@@ -36,6 +37,7 @@ class PushOptions(NamedTuple):
     recheck: bool = False
     stage_in_child: bool = True
     state_dir: Path | None = None
+    salt: Callable[[], bytes] = new_salt
 
 
 class Plan(NamedTuple):

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from akosha_snap.errors import NothingThereError
+from akosha_snap.errors import AkoshaSnapError, NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
-from akosha_snap.manifest.keys import pack_id_of
+from akosha_snap.manifest.keys import pack_id_of, upload_key
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
@@ -42,6 +42,7 @@ from akosha_snap.snapshot.results import PushedFile, PushResult
 from akosha_snap.snapshot.staging import count
 from akosha_snap.snapshot.storing import StoredList, store_chunk_list, store_files
 from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.time_limit import PUSH_LIMIT, TimeLimit
 from akosha_snap.snapshot.workspace import Workspace, open_workspace
 
 __all__ = ["PushOptions", "push_files"]
@@ -58,12 +59,14 @@ def push_files(
     if not paths:
         raise NothingThereError("no file to push", hint="name at least one")
     started = time.monotonic()
+    limit = TimeLimit(PUSH_LIMIT, now)
+    system.guard_changes(partial(_refuse_late_commit, limit))
     with open_workspace(options.state_dir, system) as workspace:
         plan = make_plan(system, paths, workspace, options, observer, now)
         if plan.is_same:
             result = _same(system, plan, workspace, options)
         else:
-            result = _run(system, plan, workspace, options, observer, now())
+            result = _run(system, plan, workspace, options, observer, limit)
     return msgspec.structs.replace(
         result,
         dry_run=options.dry_run,
@@ -73,6 +76,16 @@ def push_files(
         duration_seconds=round(time.monotonic() - started, 3),
         warnings=workspace.warnings + result.warnings,
     )
+
+
+def _refuse_late_commit(limit: TimeLimit, key: str) -> None:
+    """Prune leaves what a push saw alone only for so long: later there may be nothing behind its manifest."""
+    if upload_key(key) and limit.passed:
+        raise AkoshaSnapError(
+            f"this push began {limit.elapsed / 3600:.1f} hours ago, and may commit within {PUSH_LIMIT / 3600:.0f}: "
+            "what it builds on may have been pruned since, so no snapshot was made",
+            hint="push again: what was uploaded is reused",
+        )
 
 
 def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions) -> PushResult:
@@ -89,7 +102,7 @@ def _same(system: System, plan: Plan, workspace: Workspace, options: PushOptions
 
 
 def _run(
-    system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, now: dt.datetime
+    system: System, plan: Plan, workspace: Workspace, options: PushOptions, observer: Observer, limit: TimeLimit
 ) -> PushResult:
     """Cut the files, and store and commit the snapshot unless it is there (and not too old for Akosha)."""
     parent, bases = plan.parent, Bases(plan.parent.inventory)
@@ -102,12 +115,12 @@ def _run(
     result = _describe(system, plan, files, counts, parent.warnings + doubts)
     root = snapshot_root((one.file.name, one.file.size, one.file.blake3) for one in cut)
     there = _there(system, parent, root, options)
-    if there and not (parent.manifest and is_out_of_date(parent.manifest, now)):
+    if there and not (parent.manifest and is_out_of_date(parent.manifest, limit.now())):
         stored = _Stored(there, [])
         result = msgspec.structs.replace(result, unchanged=True, upload_id=there.upload_id)
     else:
         content = _Content(root, cut, counts)
-        stored = _store(system, plan, content, workspace, bases, options, observer, now, is_there=there is not None)
+        stored = _store(system, plan, content, workspace, bases, options, observer, limit, is_there=there is not None)
         uploaded_as = None if options.dry_run else stored.snapshot.upload_id
         result = msgspec.structs.replace(result, upload_id=uploaded_as, files_uploaded=stored.keys)
     if not options.dry_run:
@@ -139,16 +152,16 @@ def _store(
     bases: Bases,
     options: PushOptions,
     observer: Observer,
-    now: dt.datetime,
+    limit: TimeLimit,
     *,
     is_there: bool,
 ) -> _Stored:
     """Upload what the store does not have, then the manifest. `is_there`: the parent has the same content."""
-    parent = plan.parent
+    parent, now = plan.parent, limit.now()
     upload_id = make_upload_id(content.root, now, parent.newest)
     files = [one.file for one in content.files]
     journal = Journal(None) if options.dry_run else workspace.journal
-    with Packer(system, parent.inventory, journal, sum(file.size for file in files)) as packer:
+    with Packer(system, parent.inventory, journal, sum(file.size for file in files), options.salt()) as packer:
         store_files(content.files, bases, partial(workspace.warm.load_table, plan.last), packer)
         for marker in markers(system, upload_id, is_first=parent.newest is None):
             packer.put_beside(marker)
@@ -176,6 +189,12 @@ def _store(
         now=now,
     )
     committed = commit_manifest(system, upload_id, manifest)
+    if limit.passed:
+        raise AkoshaSnapError(
+            f"snapshot {upload_id} was committed {limit.elapsed / 3600:.1f} hours after its push began: "
+            "what it builds on may have been pruned before",
+            hint=f"push again, and see `akosha-snap verify {upload_id}`",
+        )
     if parent.there:
         forget_damage(system, parent.there, {pack_id for key in packer.keys if (pack_id := pack_id_of(key))}, now)
     list_there = chunk_list.raw if committed.ours else b""

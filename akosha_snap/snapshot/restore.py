@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from akosha_snap.atomic import sweep, temporary_file
-from akosha_snap.errors import AkoshaSnapError, ConflictError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, ConflictError, DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
 from akosha_snap.snapshot.assemble import assemble
@@ -52,6 +52,13 @@ def restore_snapshot(
         to.mkdir(parents=True, exist_ok=True)
         sweep(to)
         restored = write_files(system, manifest, to, files, observer, overwrite=force)
+    except (DamageError, ObjectNotFound):
+        if system.has(upload_id):
+            raise
+        raise NothingThereError(
+            f"snapshot {upload_id} was pruned while it was being restored; nothing was put into {to}",
+            hint="run `akosha-snap list` for those that exist",
+        ) from None
     except FileExistsError as error:
         raise ConflictError(str(error), hint="it appeared during the restore; run again with --force") from None
     except OSError as error:

@@ -15,6 +15,8 @@ __all__ = [
     "LostFile",
     "LostSnapshot",
     "Problem",
+    "PruneResult",
+    "PrunedSnapshot",
     "PushResult",
     "PushedFile",
     "RepairResult",
@@ -198,3 +200,34 @@ class RepairResult(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     duration_seconds: float
     warnings: list[str] = []
+
+
+class PrunedSnapshot(msgspec.Struct, frozen=True):
+    """One snapshot that a prune looked at: kept or dropped, and each rule that keeps it."""
+
+    upload_id: str
+    kept: bool
+    reasons: list[str]
+
+
+class PruneResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prune did; of a dry run, what it would have done.
+
+    `bytes_freed` is the size of all objects deleted but the marks of earlier prunes. Packs that are
+    waiting are needed by no snapshot any more and too young to be deleted: a prune at `waiting_until`
+    deletes the last of them. `strays` are uploads that never became a snapshot.
+    """
+
+    system_id: str
+    store: str
+    dry_run: bool = False
+    snapshots: list[PrunedSnapshot] = []
+    dropped: list[str] = []
+    strays: list[str] = []
+    packs_deleted: int = 0
+    bytes_freed: int = 0
+    packs_waiting: int = 0
+    bytes_waiting: int = 0
+    waiting_until: dt.datetime | None = None
+    requests: int = 0
+    duration_seconds: float = 0.0

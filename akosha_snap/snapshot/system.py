@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Self
 
@@ -23,7 +24,7 @@ from akosha_snap.manifest.keys import (
 )
 from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
 from akosha_snap.snapshot.pack_reader import PackReader
-from akosha_snap.stores import CountingStore, DeadlineStore, RetryingStore, Store, list_all
+from akosha_snap.stores import CountingStore, DeadlineStore, GuardedStore, RetryingStore, Store, list_all
 
 __all__ = ["LATEST", "Listing", "System"]
 
@@ -46,7 +47,8 @@ class System:
 
     def __init__(self, store: Store, system_id: str) -> None:
         self.id = check_system_id(system_id)
-        self.meter = CountingStore(DeadlineStore(store))
+        self._guarded = GuardedStore(DeadlineStore(store))
+        self.meter = CountingStore(self._guarded)
         self.store = RetryingStore(self.meter)
         self.packs = PackReader(self.store, self.id)
         self._lists = ListReader(self.packs)
@@ -57,6 +59,10 @@ class System:
     def __exit__(self, *_: object) -> None:
         """Threads that still wait to try again end: nobody needs what they would bring."""
         self.store.abort()
+
+    def guard_changes(self, guard: Callable[[str], None]) -> None:
+        """Call `guard` with the key ahead of every attempt to put or delete an object; it may raise."""
+        self._guarded.guard = guard
 
     @property
     def name(self) -> str:
@@ -87,6 +93,14 @@ class System:
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
         return sorted(self._manifest_sizes(), reverse=True)
+
+    def has(self, upload_id: str) -> bool:
+        """Whether this snapshot is there now. One request."""
+        try:
+            self.store.head(manifest_key(self.id, upload_id))
+        except ObjectNotFound:
+            return False
+        return True
 
     def is_newest(self, upload_id: str, manifest_size: int) -> bool:
         """Whether this snapshot is there, its manifest of this size in bytes, and none newer. One request."""

@@ -66,6 +66,8 @@ def examine(system: System, uploads: list[str], level: Level, sample: float, obs
             f"cannot verify: {error.filename or tempfile.gettempdir()}: {error.strerror or error}",
             hint="free some space in the temporary folder, or set TMPDIR to another",
         ) from None
+    if findings.problems and (gone := set(uploads).difference(system.uploads())):
+        findings.forget(gone)
     return findings
 
 

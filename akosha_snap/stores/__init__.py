@@ -10,6 +10,7 @@ from akosha_snap.stores.counting import CountingStore
 from akosha_snap.stores.deadline import DeadlineStore
 from akosha_snap.stores.directory import DirectoryStore
 from akosha_snap.stores.dry_run import DryRunStore
+from akosha_snap.stores.guarded import GuardedStore
 from akosha_snap.stores.keys import check_key
 from akosha_snap.stores.layer import Layer, deleting, multipart
 from akosha_snap.stores.memory import MemoryStore
@@ -26,6 +27,7 @@ __all__ = [
     "DeletingStore",
     "DirectoryStore",
     "DryRunStore",
+    "GuardedStore",
     "Layer",
     "MemoryStore",
     "MultipartStore",

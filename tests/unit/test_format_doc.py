@@ -35,12 +35,14 @@ from akosha_snap.manifest import (
     encode_format,
     encode_manifest,
     keys,
+    prune_mark,
 )
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE, MAX_VALUES
 from akosha_snap.manifest.ids import bare_name, check_system_id, upload_time
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import WRITER_DEPTH
 from akosha_snap.snapshot.packer import PACK_TARGET
+from akosha_snap.snapshot.time_limit import PRUNE_LIMIT, PUSH_LIMIT, SHORTEST_GRACE
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
@@ -216,6 +218,18 @@ def test_format_json_is_what_a_push_writes():
     assert sorted(json.loads(written)["chunker"]) == sorted(fields(ChunkerParams))
 
 
+def test_the_mark_is_what_a_prune_writes():
+    mark = prune_mark.decode_mark(example("mark").encode(), "the example")
+    assert second_reader.canonical(json.loads(example("mark"))) == prune_mark.encode_mark(mark)
+
+
+def test_the_times_of_prune_are_those_of_the_code():
+    section = DOCUMENT[DOCUMENT.index("## Prune") : DOCUMENT.index("## Limits")]
+    assert f"T + {PUSH_LIMIT / 3600:.0f} hours" in section
+    assert f"later than {PRUNE_LIMIT / 60:.0f} minutes" in section
+    assert f"at least {SHORTEST_GRACE / 3600:.0f} hours" in section
+
+
 def test_the_keys_are_those_the_code_makes():
     block = re.search(r"## Keys\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)[1]
     system, upload, pack_id = "<system_id>", "<upload_id>", bytes(range(32))
@@ -228,6 +242,7 @@ def test_the_keys_are_those_the_code_makes():
         keys.format_key(system),
         packs,
         keys.damage_key(system, "<name>"),
+        keys.prune_mark_key(system, "<time>-<8 hex>"),
     ]
 
 
@@ -253,6 +268,7 @@ def test_the_limits_are_those_of_the_code():
         "a footer": [limits.MAX_FOOTER_SIZE],
         "a manifest": [MAX_MANIFEST_SIZE],
         "commas and opening brackets in a manifest": [MAX_VALUES],
+        "a mark of prune": [prune_mark.MAX_MARK_SIZE, prune_mark.MAX_PACKS],
         "the window a zstd frame asks for": [frame_codec._MAX_WINDOW],
     }
 
@@ -281,7 +297,7 @@ def test_the_chunker_is_that_of_the_code():
 @pytest.mark.parametrize(
     "struct",
     [Manifest, SnapshotInfo, FileEntry, FullFile, FrameLocation, Counts, Cost, ChunkList, ListedFile, Footer,
-     StoreFormat, ChunkerParams],
+     StoreFormat, ChunkerParams, prune_mark.PruneMark],
 )  # fmt: skip
 def test_every_field_is_in_the_document(struct):
     assert [name for name in fields(struct) if not re.search(rf'[`"]{name}[`"]', DOCUMENT)] == []

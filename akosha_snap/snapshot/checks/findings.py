@@ -82,6 +82,16 @@ class Findings:
         """Every snapshot that some problem touches."""
         return {upload_id for problem in self.problems for upload_id in problem.snapshots}
 
+    def forget(self, gone: set[str]) -> None:
+        """Drop the problems of snapshots that were pruned meanwhile: what only they needed may be gone too."""
+        for place, problem in list(self._problems.items()):
+            left = [one for one in problem.snapshots if one not in gone]
+            if problem.snapshots and not left:
+                del self._problems[place]
+            else:
+                self._problems[place] = Problem(problem.kind, problem.object, left, problem.detail)
+        self.warnings += [f"snapshot {one} is gone since it was listed: pruned, or lost" for one in sorted(gone)]
+
     def add_snapshot(self, upload_id: str, manifest: Manifest, chunk_list: ChunkList) -> None:
         """A snapshot could be read: remember what it needs."""
         own = manifest.snapshot.list_pack
