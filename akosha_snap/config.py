@@ -12,7 +12,7 @@ import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypedDict, Unpack, cast
+from typing import Annotated, Literal, NamedTuple, TypedDict, Unpack, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -86,22 +86,19 @@ class Given(TypedDict, total=False):
     allow_insecure_http: bool | None
 
 
-_SWITCHES = {"enable_fallback", "upload_on_session_end"}
-
-
 def checked_given(given: Mapping[str, object]) -> Given:
     """`given` as settings may travel to another process: text, true or false; a path becomes text.
 
     Raises ConfigError for a name that is no setting's, and for a value of another type.
     """
-    names = Given.__annotations__
+    kinds = get_type_hints(Given)
     checked: dict[str, object] = {}
     for name, value in given.items():
-        if name not in names:
-            raise ConfigError(f"there is no setting {name!r}", hint=f"the settings are {', '.join(names)}")
+        if name not in kinds:
+            raise ConfigError(f"there is no setting {name!r}", hint=f"the settings are {', '.join(kinds)}")
         plain = os.fspath(value) if isinstance(value, os.PathLike) else value
-        kind, what = (bool, "neither true nor false") if name in _SWITCHES else (str, "neither text nor a path of text")
-        if plain is not None and not isinstance(plain, kind):
+        if not isinstance(plain, kinds[name]):
+            what = "neither true nor false" if bool in get_args(kinds[name]) else "neither text nor a path of text"
             raise ConfigError(f"the argument {name} is {what}", hint="correct it")
         checked[name] = plain
     return cast("Given", checked)

@@ -6,12 +6,14 @@ import datetime as dt
 import hashlib
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import second_reader
 from blake3 import blake3
 from hypothesis import HealthCheck, settings
 
@@ -281,6 +283,17 @@ class Bench:
 
     def delete(self, key: str) -> None:
         self.store.delete(key)  # type: ignore[attr-defined]
+
+
+def as_second_reader(bench: Bench) -> list[dict[str, bytes]]:
+    """The files of every snapshot in the store, oldest first, as the second reader has them: whole, or it raises."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+        for key, data in bench.objects().items():
+            path = Path(folder) / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        names = second_reader.snapshots(Path(folder), SYSTEM)
+        return [second_reader.files(Path(folder), SYSTEM, name) for name in names]
 
 
 class Part(NamedTuple):

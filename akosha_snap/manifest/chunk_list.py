@@ -58,10 +58,14 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
         """Pack index and offset of frame i as one number; bases always have a smaller one."""
         return self.pack[i] << 32 | self.offsets[i]
 
+    def in_order(self) -> list[int]:
+        """The frames as one pass decodes them, each after its bases."""
+        return sorted(range(len(self)), key=self.place)
+
     def depths(self) -> list[int]:
         """Per frame, how many are decoded one after another to get it, itself included."""
         depths = [0] * len(self)
-        for i in sorted(range(len(self)), key=self.place):
+        for i in self.in_order():
             depths[i] = 1 + max((depths[base] for base in self.bases[i]), default=0)
         return depths
 
@@ -69,7 +73,7 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
 def encode_chunk_list(value: ChunkList) -> bytes:
     """The raw bytes of the frame that holds the list."""
     files = [_StoredFile(f.name, f.size, f.blake3, _raw(list(f.frames))) for f in value.files]
-    columns = {name: _raw(list(getattr(value, name))) for name in ["pack_sizes", *_COLUMNS]}
+    columns = {name: _raw(list(getattr(value, name))) for name in _COLUMNS}
     bases = _raw([tuple(bases) for bases in value.bases])
     stored = _StoredList(
         format=value.format, packs=value.packs, hashes=value.hashes, bases=bases, files=files, **columns
@@ -91,7 +95,7 @@ def decode_chunk_list(data: bytes, where: str) -> ChunkList:
     return value
 
 
-_COLUMNS = {"raw_sizes": "I", "pack": "I", "offsets": "I", "stored_sizes": "I", "codecs": "B"}
+_COLUMNS = {"pack_sizes": "I", "raw_sizes": "I", "pack": "I", "offsets": "I", "stored_sizes": "I", "codecs": "B"}
 """Type codes of the columns of numbers. None is negative, and no pack has 4 GiB."""
 
 # Bounds that msgspec enforces before it builds anything.
@@ -149,7 +153,6 @@ def _unpack(stored: _StoredList) -> ChunkList:
     return ChunkList(
         format=stored.format,
         packs=stored.packs,
-        pack_sizes=_column("I", stored.pack_sizes),
         hashes=stored.hashes,
         bases=_Bases(msgspec.msgpack.decode(stored.bases, type=_Lists)),
         files=[ListedFile(f.name, f.size, f.blake3, _column("I", f.frames)) for f in stored.files],
@@ -194,10 +197,9 @@ def _is_possible(value: ChunkList, i: int) -> bool:
 
 def _has_overlap(value: ChunkList) -> bool:
     """Whether two frames share bytes of a pack: then a small pack could stand for any number of chunks."""
-    order = sorted(range(len(value)), key=value.place)
     return any(
         value.pack[i] == value.pack[after] and value.offsets[i] + value.stored_sizes[i] > value.offsets[after]
-        for i, after in itertools.pairwise(order)
+        for i, after in itertools.pairwise(value.in_order())
     )
 
 

@@ -11,8 +11,8 @@ from functools import partial
 from akosha_snap.errors import DamageError
 from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList
-from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.fetch import Span, fetch
+from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.snapshot.system import System
 
 __all__ = ["decode_frames", "pack_ids", "with_bases"]
@@ -58,14 +58,7 @@ def decode_frames(
     def decode(i: int, stored: memoryview | DamageError) -> bytes | DamageError:
         if isinstance(stored, DamageError):
             return stored
-        pack = packs[chunk_list.pack[i]]
-        key = pack_key(system.id, pack)
-        chunk = _decode(chunk_list, i, stored, key, chunk_of)
-        if not isinstance(chunk, DamageError):
-            return chunk
-        # Perhaps it is whole, and was damaged on its way: TCP's checksum lets one error in 65,536 by.
-        again = system.packs.read_again(pack, chunk_list.offsets[i], chunk_list.stored_sizes[i])
-        return chunk if again == stored else _decode(chunk_list, i, memoryview(again), key, chunk_of)
+        return _decode(system.packs, chunk_list, i, packs[chunk_list.pack[i]], stored, chunk_of)
 
     pool = ThreadPoolExecutor(_DECODERS)
     waiting: deque[tuple[int, Callable[[], bytes | DamageError]]] = deque()
@@ -83,11 +76,20 @@ def decode_frames(
 
 
 def _decode(
-    chunk_list: ChunkList, i: int, stored: memoryview, key: str, chunk_of: Callable[[int], bytes]
+    reader: PackReader,
+    chunk_list: ChunkList,
+    i: int,
+    pack: bytes,
+    stored: memoryview,
+    chunk_of: Callable[[int], bytes],
 ) -> bytes | DamageError:
     try:
-        bases = [chunk_of(base) for base in chunk_list.bases[i]]
-        return decode_chunk(chunk_list.hash(i), chunk_list.codecs[i], stored, chunk_list.raw_sizes[i], bases)
+        bases = [chunk_of(base) for base in chunk_list.bases[i]]  # once: it may be the last time that one is kept
+
+        def decode(stored: bytes | memoryview) -> bytes:
+            return decode_chunk(chunk_list.hash(i), chunk_list.codecs[i], stored, chunk_list.raw_sizes[i], bases)
+
+        return reader.decoded(pack, chunk_list.offsets[i], stored, decode)
     except DamageError as error:
-        where = f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {key}"
+        where = f"chunk {chunk_list.hash(i).hex()} at byte {chunk_list.offsets[i]} of pack {reader.key(pack)}"
         return DamageError(f"{where} is damaged: {error.message}")

@@ -76,8 +76,6 @@ def _read(system: System, group: list[Span]) -> bytes | DamageError:
     except ObjectNotFound:
         return DamageError(f"pack {key} is missing")
     if len(data) != end - start:
-        data = system.packs.read_again(group[0].pack, start, end - start)
-    if len(data) != end - start:
         return DamageError(f"pack {key} is cut short")
     return data
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from akosha_snap.errors import DamageError, NewerFormatError
 from akosha_snap.frames import TRAILER_SIZE, Footer, read_footer, read_trailer
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.snapshot.system import System
+from akosha_snap.snapshot.twice import twice
 
 __all__ = ["fetch_footer"]
 
@@ -23,9 +22,7 @@ def fetch_footer(system: System, pack_id: bytes, size: int) -> Footer:
     key = pack_key(system.id, pack_id)
     if size < TRAILER_SIZE:
         raise DamageError(f"{key} is too short to be a pack")
-    with contextlib.suppress(DamageError):
-        return _read(system, key, size)
-    return _read(system, key, size)  # perhaps it was damaged on its way only
+    return twice(lambda: _read(system, key, size))
 
 
 def _read(system: System, key: str, size: int) -> Footer:

@@ -132,7 +132,7 @@ class Inventory:
         }
         numbers = array("I", bytes(array("I").itemsize * len(chunk_list)))
         hashes, raw_sizes = chunk_list.hashes, chunk_list.raw_sizes
-        for i in sorted(range(len(chunk_list)), key=chunk_list.place):
+        for i in chunk_list.in_order():
             numbers[i] = self.number(hashes[HASH_SIZE * i : HASH_SIZE * (i + 1)], raw_sizes[i])
             bases = [numbers[base] for base in chunk_list.bases[i]]
             pack = refs.get(chunk_list.pack[i])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,19 +63,18 @@ class ListReader:
             key = self._packs.key(pack)
             raise ListDamage(f"pack {key} is missing: it holds a chunk list", key) from None
         if len(stored) != frame.stored_size:
-            stored = self._packs.read_again(pack, frame.offset, frame.stored_size)
-        if len(stored) != frame.stored_size:
             key = self._packs.key(pack)
             raise ListDamage(f"pack {key} is cut short: it holds a chunk list", key)
         return stored
 
     def _decode(self, frame: FrameLocation, stored: bytes, bases: list[bytes]) -> bytes:
-        name, pack = bytes.fromhex(frame.hash), bytes.fromhex(frame.pack)
-        with contextlib.suppress(DamageError):
-            return decode_chunk(name, frame.codec, stored, frame.raw_size, bases)
-        stored = self._packs.read_again(pack, frame.offset, frame.stored_size)  # TCP's checksum lets some errors by
+        pack = bytes.fromhex(frame.pack)
+
+        def decode(stored: bytes | memoryview) -> bytes:
+            return decode_chunk(bytes.fromhex(frame.hash), frame.codec, stored, frame.raw_size, bases)
+
         try:
-            return decode_chunk(name, frame.codec, stored, frame.raw_size, bases)
+            return self._packs.decoded(pack, frame.offset, stored, decode)
         except DamageError as error:
             key = self._packs.key(pack)
             raise ListDamage(f"the chunk list in pack {key} cannot be read: {error.message}", key) from None

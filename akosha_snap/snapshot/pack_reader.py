@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from akosha_snap.errors import ObjectNotFound
+from akosha_snap.errors import DamageError, ObjectNotFound
 from akosha_snap.manifest.keys import pack_key
 from akosha_snap.stores import Store
 
@@ -31,9 +31,18 @@ class PackReader:
 
     def read(self, pack: bytes, start: int, length: int) -> bytes:
         """A part of a pack, fewer bytes where it ends sooner; no request where it is at hand. Raises ObjectNotFound."""
-        if whole := self._at_hand.get(pack):
-            return whole[start : start + length]
-        return self._store.get(self.key(pack), start=start, length=length)
+        whole = self._at_hand.get(pack)
+        data = whole[start : start + length] if whole else self._store.get(self.key(pack), start=start, length=length)
+        return data if len(data) == length else self.read_again(pack, start, length)
+
+    def decoded(
+        self, pack: bytes, start: int, stored: bytes | memoryview, decode: Callable[[bytes | memoryview], bytes]
+    ) -> bytes:
+        """What `decode` makes of `stored`, read from there; where that raises DamageError, of what is read again."""
+        try:
+            return decode(stored)
+        except DamageError:
+            return decode(self.read_again(pack, start, len(stored)))
 
     def read_again(self, pack: bytes, start: int, length: int) -> bytes:
         """The same from the store, whatever is at hand: for bytes that turned out wrong, perhaps on their way.

@@ -24,6 +24,7 @@ from akosha_snap.manifest.keys import (
 )
 from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
 from akosha_snap.snapshot.pack_reader import PackReader
+from akosha_snap.snapshot.twice import twice
 from akosha_snap.stores import CountingStore, DeadlineStore, GuardedStore, RetryingStore, Store, list_all
 
 __all__ = ["LATEST", "Listing", "System"]
@@ -73,13 +74,9 @@ class System:
         """Whether the system has a format.json. Raises NewerFormatError, DamageError."""
         key = format_key(self.id)
         try:
-            data = self.store.get(key, length=MAX_MANIFEST_SIZE)
+            twice(lambda: decode_format(self.store.get(key, length=MAX_MANIFEST_SIZE), key))
         except ObjectNotFound:
             return False
-        try:
-            decode_format(data, key)
-        except DamageError:  # perhaps on its way only
-            decode_format(self.store.get(key, length=MAX_MANIFEST_SIZE), key)
         return True
 
     def refuse_newer(self) -> list[str]:
@@ -138,19 +135,19 @@ class System:
     def sized_manifest(self, upload_id: str) -> tuple[Manifest, int]:
         """One manifest and its size on the store, in bytes."""
         key = manifest_key(self.id, upload_id)
-        try:
+
+        def read() -> tuple[Manifest, int]:
             data = self.store.get(key, length=MAX_MANIFEST_SIZE)
+            return decode_manifest(data, key), len(data)
+
+        try:
+            manifest, size = twice(read)
         except ObjectNotFound:
             raise NothingThereError(
                 f"no snapshot {upload_id} of {self.name}", hint="run `akosha-snap list` for those that exist"
             ) from None
-        try:
-            manifest = decode_manifest(data, key)
-        except DamageError:  # perhaps on its way only
-            data = self.store.get(key, length=MAX_MANIFEST_SIZE)
-            manifest = decode_manifest(data, key)
         self._check_place(manifest, upload_id, key)
-        return manifest, len(data)
+        return manifest, size
 
     def _check_place(self, manifest: Manifest, upload_id: str, key: str) -> None:
         """A manifest names its own place; one that was swapped for another names the other's."""

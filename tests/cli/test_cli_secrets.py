@@ -182,7 +182,7 @@ def test_no_secret_shows(run: Run, akosha: FakeAkosha, seaweed: Any) -> None:
             assert not [marker for marker in (*CREDENTIALS, KEY) if marker.encode() in content], path
             if RECORD.encode() in content:
                 holding.add(path.name)
-    assert holding == {REFLECTION, "sent.sqlite"}, "the mirror, and the record that Akosha is asked for again"
+    assert holding == {REFLECTION}, "the mirror alone"
 
     listed = run.client.list_objects_v2(Bucket=run.bucket)["Contents"]
     assert any("/packs/" in item["Key"] for item in listed)

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import second_reader
 from fault_proxy import ALWAYS, FaultProxy, Rule, running_fault_proxy
-from helpers import SYSTEM, Bench, edited, prose
+from helpers import SYSTEM, Bench, as_second_reader, edited, prose
 
 from akosha_snap import api
 from akosha_snap.errors import AkoshaSnapError
-from akosha_snap.stores import DeadlineStore, S3Options, S3Store, list_all
+from akosha_snap.stores import DeadlineStore, S3Options, S3Store
 
 pytestmark = pytest.mark.seaweed
 
@@ -43,12 +42,7 @@ def bench(request, proxy, seaweed_bucket, tmp_path, monkeypatch) -> Bench:
 def stored(bench: Bench, proxy: FaultProxy) -> list[dict[str, bytes]]:
     """Every snapshot, the oldest first, as the second reader has it: whole, or this raises."""
     proxy.rules = []
-    folder = bench.folder / f"copy-{time.monotonic_ns()}"
-    for info in list_all(bench.store, ""):
-        path = folder / info.key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(bench.store.get(info.key))
-    return [second_reader.files(folder, SYSTEM, name) for name in second_reader.snapshots(folder, SYSTEM)]
+    return as_second_reader(bench)
 
 
 @pytest.mark.parametrize("fault", [pytest.param(f, marks=pytest.mark.stress if f in SLOW else ()) for f in PASSING])

@@ -239,7 +239,8 @@ def test_one_memory_alone(bucket, session, memory) -> None:
 
 def test_given_settings_come_first(bucket, session, memory, tmp_path) -> None:
     folder = tmp_path / "folder"
-    result = asyncio.run(HybridAkoshaSync(store=folder, system_id="other").sync_memories())  # type: ignore[arg-type]
+    sync = HybridAkoshaSync(store=folder, system_id="other", allow_insecure_http=True)  # type: ignore[arg-type]
+    result = asyncio.run(sync.sync_memories())
     assert (result["store"], result["system_id"]) == (folder.as_uri(), "other")
     assert (folder / "systems" / "other").is_dir()
 
@@ -250,6 +251,7 @@ def test_given_settings_come_first(bucket, session, memory, tmp_path) -> None:
         ({"store": 7}, "the argument store is neither text nor a path of text"),
         ({"store": Path}, "the argument store is neither"),
         ({"enable_fallback": "no"}, "the argument enable_fallback is neither true nor false"),
+        ({"allow_insecure_http": "no"}, "the argument allow_insecure_http is neither true nor false"),
         ({"bucket": "x"}, "there is no setting 'bucket'"),
     ],
 )

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import second_reader
 from faulty_store import ALWAYS, FAULTS, PASSING, FaultyStore
-from helpers import SYSTEM, Bench, edited, prose
+from helpers import SYSTEM, Bench, as_second_reader, edited, prose
 
 from akosha_snap import api
 from akosha_snap.errors import AkoshaSnapError, CredentialsError, DamageError, StoreError
+from akosha_snap.manifest.keys import format_key
 from akosha_snap.stores import MemoryStore
 
 FIRST = {"a.txt": prose(150_000, "a"), "b.bin": prose(60_000, "b")}
@@ -51,18 +51,13 @@ class Scene:
         if self.state.exists():
             shutil.copytree(self.state, self.bench.state)
 
-    def check_store(self, folder: Path) -> list[dict[str, bytes]]:
+    def check_store(self) -> list[dict[str, bytes]]:
         """Every snapshot there, the oldest first, each whole, as the second reader has them."""
-        shutil.rmtree(folder, ignore_errors=True)
-        for key, data in self.bench.store._objects.items():
-            if not key.endswith("/"):
-                path = folder / key
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-        if not (folder / "akosha-snap" / SYSTEM / "format.json").exists():
-            assert not list(folder.glob("systems/*/*/manifest.json"))
+        objects = self.bench.objects()
+        if format_key(SYSTEM) not in objects:
+            assert not [key for key in objects if key.endswith("/manifest.json")]
             return []
-        return [second_reader.files(folder, SYSTEM, name) for name in second_reader.snapshots(folder, SYSTEM)]
+        return as_second_reader(self.bench)
 
 
 OUTCOMES: Counter[str] = Counter()
@@ -129,17 +124,17 @@ def test_push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, fault:
             except AkoshaSnapError as error:
                 check_error(error, fault, times)
                 OUTCOMES[kind_of(error)] += 1
-                assert scene.check_store(tmp_path / "copy")[: len(before)] == before
+                assert scene.check_store()[: len(before)] == before
             else:
                 assert result.success
                 if options.get("full_file"):
                     for entry in bench.manifest(result.upload_id).snapshot.files:
                         assert bench.store.get(entry.full_file.uri) == files[entry.name]
                 OUTCOMES["succeeded"] += 1
-                assert scene.check_store(tmp_path / "copy")[-1] == files, (at, times)
+                assert scene.check_store()[-1] == files, (at, times)
             uploaded = set(bench.packs())
             bench.push(files, **options)
-            assert scene.check_store(tmp_path / "copy")[-1] == files
+            assert scene.check_store()[-1] == files
             if "state_dir" not in options:
                 assert len(set(bench.packs()) - uploaded) <= 1
 

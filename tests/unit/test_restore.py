@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import memory_db
 import pytest
-from helpers import MIB, SYSTEM, Bench, RecordingStore, flipped, leftovers, noise, prose
+from helpers import MIB, SYSTEM, Bench, Part, RecordingStore, craft, flipped, leftovers, noise, prose
 
 from akosha_snap import api
 from akosha_snap.atomic import publish
 from akosha_snap.errors import AkoshaSnapError, ConfigError, ConflictError, DamageError, NothingThereError
+from akosha_snap.frames import read_footer
 from akosha_snap.manifest.keys import format_key, manifest_key
 from akosha_snap.snapshot import packer, placing
 from akosha_snap.stores import DirectoryStore, Layer, Store
@@ -413,6 +414,32 @@ class TestDamage:
     def test_of_the_format_does_not_keep_whole_snapshots_from_their_owner(self, snapshot):
         snapshot.store.put(format_key(SYSTEM), b"{")
         assert snapshot.restored() == FILES
+
+
+class WrongOnce(Layer):
+    """Flips one bit of the pack `key`, at byte `at`, the first time it is read."""
+
+    def __init__(self, inner: Store, key: str, at: int) -> None:
+        super().__init__(inner)
+        self._key, self._at = key, at
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        data = super().get(key, start=start, length=length)
+        if key == self._key and start <= self._at < start + len(data):
+            data, self._key = flipped(data, 8 * (self._at - start)), ""
+        return data
+
+
+def test_a_bit_that_flips_on_its_way_in_any_frame_is_read_again(bench, target):
+    """Also in one that needs bases, and in a base that nothing else needs."""
+    base, chunk = prose(50_000, "base"), prose(50_000, "base")[:-3] + b"end"
+    crafted = craft(bench, [[Part(base), Part(chunk, (base,))]], {"f": [chunk]})
+    (key,) = crafted.packs
+    pack = bench.store.get(key)
+    for frame in read_footer(pack, len(pack)).entries():
+        at = frame.offset + frame.stored_size // 2
+        api.restore(WrongOnce(bench.store, key, at), system_id=SYSTEM, to=target, force=True)
+        assert (target / "f").read_bytes() == chunk
 
 
 class TestNoSpace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import itertools
 import random
 import tempfile
 from collections.abc import Iterator
@@ -41,14 +42,14 @@ def check_data(system: System, findings: Findings, sample: float, observer: Obse
     order = [pack_id for pack_id in _bases_first(system, findings) if pack_id in findings.stored]
     whole = sample >= 100
     drawn = None if whole else _draw(findings, sample)
-
-    def parts() -> Iterator[_Part]:  # anew each time: all at once take 170 bytes a frame
-        return (part for pack_id in order for part in _parts(findings, pack_id, findings.stored[pack_id], drawn))
-
-    observer.phase("verify", total=sum(part.span.length for part in parts()))
+    observer.phase("verify", total=_length(findings, order, drawn))
+    # Not a list, which would take 170 bytes a frame: only what is read ahead is kept.
+    parts, ahead = itertools.tee(
+        part for pack_id in order for part in _parts(findings, pack_id, findings.stored[pack_id], drawn)
+    )
     with tempfile.TemporaryFile() as spill:
         reader = _Reader(system, findings, spill)
-        for part, stored in zip(parts(), fetch(system, (part.span for part in parts())), strict=True):
+        for part, stored in zip(parts, fetch(system, (part.span for part in ahead)), strict=True):
             reader.read(part, stored)
             observer.advance(part.span.length)
     _report(system, findings, order, reader, is_whole=whole)
@@ -78,28 +79,26 @@ class _Reader:
             if part.frame:
                 self._findings.damaged.add((part.span.pack, part.span.offset))
             return
+        self._hashers.setdefault(part.span.pack, blake3()).update(stored)
         if part.frame and all(base in self._spilled for base in part.frame.bases):
             # With a base lost nothing can be said of this frame; the base is reported.
-            stored = self._decode(part.span, part.frame, stored)
-        self._hashers.setdefault(part.span.pack, blake3()).update(stored)
+            self._decode(part.span, part.frame, stored)
 
-    def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> memoryview:
-        """Returns the bytes as they are on the store: read once more where they were wrong."""
+    def _decode(self, span: Span, frame: NeededFrame, stored: memoryview) -> None:
         bases = [self._chunk(base) for base in frame.bases]
+
+        def decode(stored: bytes | memoryview) -> bytes:
+            return decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
+
         try:
-            chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
-        except DamageError:
-            stored = memoryview(self._packs.read_again(*span))
-            try:
-                chunk = decode_chunk(frame.hash, frame.codec, stored, frame.raw_size, bases)
-            except DamageError as error:
-                self.damaged.setdefault(span.pack, {})[span.offset] = error.message
-                self._findings.damaged.add((span.pack, span.offset))
-                return stored
+            chunk = self._packs.decoded(span.pack, span.offset, stored, decode)
+        except DamageError as error:
+            self.damaged.setdefault(span.pack, {})[span.offset] = error.message
+            self._findings.damaged.add((span.pack, span.offset))
+            return
         if (span.pack, span.offset) in self._is_base:
             self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
             self._spill.write(chunk)
-        return stored
 
     def _chunk(self, place: Location) -> bytes:
         position, size = self._spilled[place]
@@ -133,6 +132,13 @@ def _draw(findings: Findings, sample: float) -> set[Location]:
                 drawn.add(base)
                 todo.append(base)
     return drawn
+
+
+def _length(findings: Findings, packs: list[bytes], drawn: set[Location] | None) -> int:
+    """Bytes to read of these packs: all of them, or only the frames drawn."""
+    if drawn is None:
+        return sum(findings.stored[pack_id] for pack_id in packs)
+    return sum(findings.frames[pack_id][at].stored_size for pack_id, at in drawn if pack_id in findings.stored)
 
 
 def _parts(findings: Findings, pack_id: bytes, size: int, drawn: set[Location] | None) -> Iterator[_Part]:
