@@ -6,7 +6,7 @@ It can only subtract from what the store lists: a record that is stale or that l
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from akosha_snap.errors import DamageError, ObjectNotFound
@@ -18,7 +18,7 @@ from akosha_snap.manifest.keys import damage_key
 from akosha_snap.snapshot.system import Listing, System
 from akosha_snap.version import __version__
 
-__all__ = ["DamagedChunks", "StoredPacks", "forget_damage", "read_stored_packs", "record_damage"]
+__all__ = ["DamagedChunks", "StoredPacks", "read_stored_packs", "record_damage"]
 
 DamagedChunks = Mapping[bytes, frozenset[bytes] | None]
 """By pack id, the chunks whose frames in it are damaged; None for all of them."""
@@ -79,10 +79,3 @@ def record_damage(system: System, damaged: DamagedChunks, newest: str | None, no
     key = damage_key(system.id, make_upload_id(content_hash(data), now, newest))
     system.store.put(key, data)
     return key
-
-
-def forget_damage(system: System, there: StoredPacks, uploaded: Collection[bytes], now: dt.datetime) -> None:
-    """Packs that a push has just put back under their very ids are whole again: a new record leaves them out."""
-    if not there.damaged.keys().isdisjoint(uploaded):
-        left = {pack_id: chunks for pack_id, chunks in there.damaged.items() if pack_id not in uploaded}
-        record_damage(system, left, there.newest, now)

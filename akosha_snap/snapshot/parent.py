@@ -34,7 +34,6 @@ class Parent(NamedTuple):
     bytes the newest readable one; `files` the chunks of each of its files, by their numbers in
     the inventory. `list_base` is its chunk list; None also where not every pack that the
     parent names is there with its size and undamaged: then nothing may come to depend on it.
-    `there` is what the store holds, where it was asked for all of it.
     """
 
     inventory: Inventory
@@ -45,7 +44,6 @@ class Parent(NamedTuple):
     list_base: ListBase | None = None
     files: dict[str, array[int]] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
     is_first: bool = False
-    there: StoredPacks | None = None
     warnings: list[str] = []  # noqa: RUF012
 
 
@@ -91,7 +89,7 @@ def find_parent(system: System, journal: Journal, names: set[str]) -> Parent:
     pending = _pending(system, journal)
     there = read_stored_packs(system, system.listing())
     warnings = list(there.warnings)
-    parent = Parent(Inventory(), newest=uploads[0] if uploads else None, there=there)
+    parent = Parent(Inventory(), newest=uploads[0] if uploads else None)
     for upload_id in uploads:
         try:
             manifest, size = system.sized_manifest(upload_id)

@@ -17,7 +17,7 @@ from akosha_snap.errors import AkoshaSnapError, NothingThereError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Cost, Counts, encode_manifest
 from akosha_snap.manifest.ids import make_upload_id
-from akosha_snap.manifest.keys import pack_id_of, upload_key
+from akosha_snap.manifest.keys import upload_key
 from akosha_snap.manifest.root import snapshot_root
 from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
@@ -32,7 +32,6 @@ from akosha_snap.snapshot.commit import (
     store_full_files,
 )
 from akosha_snap.snapshot.cutting import CutFile, cut_files
-from akosha_snap.snapshot.damage import forget_damage
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.packer import Packer
 from akosha_snap.snapshot.parent import Parent
@@ -195,8 +194,6 @@ def _store(
             "what it builds on may have been pruned before",
             hint=f"push again, and see `akosha-snap verify {upload_id}`",
         )
-    if parent.there:
-        forget_damage(system, parent.there, {pack_id for key in packer.keys if (pack_id := pack_id_of(key))}, now)
     list_there = chunk_list.raw if committed.ours else b""
     table = bases.table.dump(parent.inventory.hashes) if bases.table else None
     snapshot = Snapshot(upload_id, committed.data, len(committed.data), list_there, table)

@@ -167,18 +167,6 @@ def test_a_damaged_footer_costs_the_whole_pack(bench):
     assert bench.restored() == {"a": DATA}
 
 
-def test_a_pack_put_back_under_its_very_id_is_whole_again(bench):
-    first = bench.push({"a": DATA}, state_dir=None).upload_id
-    key = bench.own_pack(first)
-    bench.store.put(key, b"\0" * len(bench.store.get(key)))
-    assert lost_files(repair(bench)) == {first: ["a"]}
-    healed = bench.push({"a": DATA}, state_dir=None)
-    assert key in healed.files_uploaded
-    assert bench.verify("all", level="data").ok, "the old snapshot is healed too"
-    assert repair(bench).record is None, "the push has left a record without it"
-    assert bench.push({"a": DATA}, state_dir=None).unchanged
-
-
 @pytest.mark.parametrize("cut", [None, 1000])
 def test_a_pack_that_the_list_shows_to_be_lost_needs_no_record(bench, cut):
     first = bench.push({"a": DATA}).upload_id
