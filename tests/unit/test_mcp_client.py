@@ -107,7 +107,7 @@ def test_a_deadline_ends_everything(fake: FakeAkosha, fault: str) -> None:
         pytest.raises(AkoshaError, match=r"answer|time allowed"),
     ):
         mcp.call_tool(TOOL, memory("a"))
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
 
 
 def test_the_connection_to_a_server_that_drips_is_cut(fake: FakeAkosha) -> None:
