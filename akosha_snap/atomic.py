@@ -15,13 +15,14 @@ from typing import BinaryIO
 
 from akosha_snap.errors import BusyError
 
-__all__ = ["TEMPORARY_PREFIX", "fsync_directory", "make_private", "publish", "sweep", "temporary_file"]
+__all__ = ["A_DAY", "TEMPORARY_PREFIX", "fsync_directory", "make_private", "publish", "sweep", "temporary_file"]
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names of unfinished files start with this; listings leave them out."""
 
 _OURS = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
-_A_DAY = 86_400.0
+A_DAY = 86_400.0
+"""Seconds, after which nobody is still writing a file."""
 
 _LOCK_NAME = f"{TEMPORARY_PREFIX}lock"
 """Taken where there are no hard links. It stays: removed, two processes could hold a lock on two of them."""
@@ -52,12 +53,19 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
             path.unlink(missing_ok=True)
 
 
-def sweep(directory: Path) -> None:
-    """Remove unfinished files of ours that a killed process left in `directory` more than a day ago."""
+def sweep(directory: Path, *, older_than: float = A_DAY) -> None:
+    """Remove unfinished files of ours that a killed process left in `directory`, `older_than` seconds ago or more.
+
+    0 is for whoever alone may write there.
+    """
     for path in directory.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if _OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _A_DAY:
+            if (
+                _OURS.fullmatch(path.name)
+                and stat.S_ISREG(status.st_mode)
+                and max(0.0, time.time() - status.st_mtime) >= older_than
+            ):
                 path.unlink()
 
 

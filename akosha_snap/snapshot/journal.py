@@ -12,7 +12,7 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """One pack id in hex a line.
+    """One pack id in hex a line, written before the pack is uploaded.
 
     A hint: losing it costs bytes, and what it names is looked up on the store before it is believed.
     """
@@ -23,7 +23,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def pending(self) -> list[bytes]:
-        """Ids of packs that an earlier push uploaded and did not commit, oldest first."""
+        """Ids of packs that an earlier push uploaded, or was about to, and did not commit, oldest first."""
         try:
             lines = self._path.read_text("ascii", errors="replace").splitlines() if self._path else []
         except OSError:
@@ -39,7 +39,7 @@ class Journal:
         return ids
 
     def add(self, pack_id: bytes) -> None:
-        """A pack is on the store now."""
+        """A pack is about to be uploaded."""
         if self._path is not None:
             opener = partial(os.open, mode=0o600)
             with (
@@ -47,7 +47,7 @@ class Journal:
                 self._lock,
                 open(self._path, "a", encoding="ascii", opener=opener) as file,
             ):
-                file.write(f"{pack_id.hex()}\n")
+                file.write(f"\n{pack_id.hex()}\n")  # a line before it may have been torn
 
     def clear(self) -> None:
         """All of them are part of a snapshot now."""

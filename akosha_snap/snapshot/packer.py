@@ -105,5 +105,5 @@ class Packer:
             self._uploads.popleft().result()
 
     def _upload(self, key: str, pack_id: bytes, data: bytes) -> None:
+        self._journal.add(pack_id)  # ahead of the pack: killed in between, the next push looks for it in vain
         self._system.store.put(key, data)
-        self._journal.add(pack_id)

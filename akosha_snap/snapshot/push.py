@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +37,7 @@ from akosha_snap.snapshot.parent import Parent
 from akosha_snap.snapshot.plan import Plan, PushOptions, make_plan
 from akosha_snap.snapshot.remembering import Snapshot, remember
 from akosha_snap.snapshot.results import PushedFile, PushResult
-from akosha_snap.snapshot.staging import count
+from akosha_snap.snapshot.staging import counting
 from akosha_snap.snapshot.storing import StoredList, store_chunk_list, store_files
 from akosha_snap.snapshot.system import System
 from akosha_snap.snapshot.time_limit import PUSH_LIMIT, TimeLimit
@@ -105,11 +104,11 @@ def _run(
 ) -> PushResult:
     """Cut the files, and store and commit the snapshot unless it is there (and not too old for Akosha)."""
     parent, bases = plan.parent, Bases(plan.parent.inventory)
-    with ThreadPoolExecutor(1) as counting:  # DuckDB reads the copies while we do, and before anything is uploaded
-        counted = counting.submit(count, plan.staged, parent.manifest.snapshot.counts if parent.manifest else None)
+    previous = parent.manifest.snapshot.counts if parent.manifest else None
+    with counting(plan.staged, previous) as counted:  # DuckDB reads the copies while we do, before anything is uploaded
         cut = cut_files(plan.staged, plan.last, parent, workspace.warm.mirror, bases, observer)
         parent.inventory.close()
-        sources, counts, doubts = counted.result()
+        sources, counts, doubts = counted()
     files = [PushedFile(one.file.name, one.file.size, len(one.file.chunks), len(one.new)) for one in cut]
     result = _describe(system, plan, files, counts, parent.warnings + doubts)
     root = snapshot_root((one.file.name, one.file.size, one.file.blake3) for one in cut)

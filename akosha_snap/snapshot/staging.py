@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from akosha_snap.snapshot.last_push import KnownSource
 from akosha_snap.snapshot.records import add_up
 from akosha_snap.source import RecordCounts, StagedFile, StagedSource
 
-__all__ = ["StagedFiles", "count", "stage_files", "stage_rest"]
+__all__ = ["Counted", "StagedFiles", "counting", "stage_files", "stage_rest"]
 
 _STAGING_DEADLINE = 30.0
 """Seconds to try for a consistent copy of one file; under a normal writer 1 to 2 tries of 0.15 s do."""
@@ -109,15 +110,27 @@ def _check_names(files: list[StagedFile], unchanged: list[str]) -> None:
             raise ConfigError(f"two files are named {twice}", hint="push them as different systems, or rename one")
 
 
-def count(staged: StagedFiles, previous: Counts | None) -> tuple[list[KnownSource], Counts, list[str]]:
-    """Open each staged database with DuckDB; its sources with their records, all added up, and warnings.
+Counted = tuple[list[KnownSource], Counts, list[str]]
+"""The sources of a push with their records, all of these added up, and warnings."""
+
+
+@contextlib.contextmanager
+def counting(staged: StagedFiles, previous: Counts | None) -> Iterator[Callable[[], Counted]]:
+    """Have DuckDB open each staged database beside what the block does, which is given what waits for the result.
 
     Where the installed DuckDB is too old for a file, the counts of the `previous`
-    snapshot are carried over, with a warning. Raises DamageError where DuckDB cannot read one.
+    snapshot are carried over, with a warning. Waiting raises DamageError where DuckDB cannot read one.
     """
     copies = {file.name: Path(file.path) for file in staged.files if file.kind == "duckdb"}
+    with source.counting_in_child(list(copies.values())) as counted:
+        yield lambda: _count(staged, previous, list(copies), counted)
+
+
+def _count(
+    staged: StagedFiles, previous: Counts | None, names: list[str], result: Callable[[], list[RecordCounts]]
+) -> Counted:
     try:
-        counted = dict(zip(copies, source.count_in_child(list(copies.values())), strict=True))
+        counted = dict(zip(names, result(), strict=True))
     except source.UnsupportedStorage as error:
         counts = msgspec.structs.replace(previous or Counts(), counted=False)
         return staged.sources, counts, [f"pushed without opening it: {error}"]

@@ -114,7 +114,7 @@ def _own_folder(stack: contextlib.ExitStack, state_dir: Path, system: System) ->
     if not stat.S_ISDIR(status.st_mode) or (os.name == "posix" and status.st_uid != os.geteuid()):
         raise PermissionError(errno.EPERM, "it is not a folder of your own", str(folder))
     _lock(stack, folder / "lock", system)
-    sweep(folder)
+    sweep(folder, older_than=0)  # with the lock held nobody else is writing here
     return folder
 
 

@@ -12,7 +12,7 @@ from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource
 from akosha_snap.source.reading import Record, read_records
 from akosha_snap.source.records import count_records
 from akosha_snap.source.seen import Seen, space_needed
-from akosha_snap.source.spawn import count_in_child, stage_in_child
+from akosha_snap.source.spawn import count_in_child, counting_in_child, stage_in_child
 from akosha_snap.source.staging import stage
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "UnsupportedStorage",
     "count_in_child",
     "count_records",
+    "counting_in_child",
     "read_records",
     "space_needed",
     "stage",

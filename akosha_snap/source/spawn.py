@@ -11,7 +11,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -43,7 +45,8 @@ def stage_in_child(path: Path, into: Path, *, deadline: float = DEADLINE, before
     first case, and SourceError where no child can be started or it breaks.
     """
     request = Request("stage", [os.fsencode(path)], os.fsencode(into), deadline, before)
-    reply = _ask(request, deadline + _MARGIN + 2 * _size(path) / _SLOWEST, shown(path))
+    with _asked(request, deadline + _MARGIN + 2 * _size(path) / _SLOWEST, shown(path)) as answer:
+        reply = answer()
     if not reply.staged:
         raise SourceError(f"the process that reads {shown(path)} did not say how it went", hint=_BROKEN)
     files = [msgspec.structs.replace(file, path=str(into / file.name)) for file in reply.staged.files]
@@ -55,14 +58,30 @@ def count_in_child(paths: Sequence[Path]) -> list[RecordCounts]:
 
     DuckDB then takes no memory of this process, and could not take it down either.
     """
+    with counting_in_child(paths) as counted:
+        return counted()
+
+
+@contextlib.contextmanager
+def counting_in_child(paths: Sequence[Path]) -> Iterator[Callable[[], list[RecordCounts]]]:
+    """`count_in_child` beside what the block does, which is given what waits for its result.
+
+    However the block is left, by Ctrl-C too, the child is gone then.
+    """
     if not paths or not sys.executable:
-        return [count_records(path) for path in paths]
+        yield lambda: [count_records(path) for path in paths]
+        return
     names = ", ".join(path.name for path in paths)
     timeout = 4 * _MARGIN + sum(2 * _size(path) / _SLOWEST for path in paths)
-    reply = _ask(Request("count", [os.fsencode(path) for path in paths]), timeout, names)
-    if reply.counts is None:
-        raise SourceError(f"the process that reads {names} did not say how it went", hint=_BROKEN)
-    return reply.counts
+    with _asked(Request("count", [os.fsencode(path) for path in paths]), timeout, names) as answer:
+
+        def counted() -> list[RecordCounts]:
+            reply = answer()
+            if reply.counts is None:
+                raise SourceError(f"the process that reads {names} did not say how it went", hint=_BROKEN)
+            return reply.counts
+
+        yield counted
 
 
 def _size(path: Path) -> int:
@@ -72,7 +91,9 @@ def _size(path: Path) -> int:
         return 0  # the child says what is wrong with it
 
 
-def _ask(request: Request, timeout: float, name: str) -> Reply:
+@contextlib.contextmanager
+def _asked(request: Request, timeout: float, name: str) -> Iterator[Callable[[], Reply]]:
+    """A child at work on `request`; the block is given what waits for its reply, for `timeout` seconds from now on."""
     if not sys.executable:
         raise SourceError(
             "no Python to start a copying process with: sys.executable is empty",
@@ -94,35 +115,41 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
             hint="close some programs, and check that this runs: " + sys.executable,
         ) from error
     try:
-        reply = _talk(child, request, timeout, name)
+        _send(child, request)
+        yield partial(_reply, child, time.monotonic() + timeout, name)
     finally:  # every way out, Ctrl-C too, leaves no child behind
         child.kill()
         child.wait()
         for pipe in (child.stdin, child.stdout, child.stderr):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-    if reply.failure:
-        raise SourceError.named(reply.failure.kind)(reply.failure.message, hint=reply.failure.hint)
-    return reply
 
 
-def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name: str) -> Reply:
-    if not (child.stdin and child.stdout and child.stderr):
-        raise AssertionError("all three are pipes")
+def _send(child: subprocess.Popen[bytes], request: Request) -> None:
+    if not child.stdin:
+        raise AssertionError("it is a pipe")
     with contextlib.suppress(OSError):  # it may be dead already; its exit code will say so
         child.stdin.write(msgspec.json.encode(request) + b"\n")
         child.stdin.flush()  # and left open: the child ends when this process does
+
+
+def _reply(child: subprocess.Popen[bytes], until: float, name: str) -> Reply:
+    if not (child.stdout and child.stderr):
+        raise AssertionError("both are pipes")
     try:
-        code = child.wait(timeout)  # its reply, at most a few hundred bytes, fits the pipe
-    except subprocess.TimeoutExpired:
-        raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
+        code = child.wait(max(until - time.monotonic(), 0))  # its reply, at most a few hundred bytes, fits the pipe
+    except subprocess.TimeoutExpired as error:
+        raise BusyError(f"reading {name} takes too long", hint="try again in a moment") from error
     if code:
         last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise SourceError(f"the process that reads {name} ended with code {code}: {last}", hint=_BROKEN)
     try:
-        return msgspec.json.decode(child.stdout.read(), type=Reply)
+        reply = msgspec.json.decode(child.stdout.read(), type=Reply)
     except msgspec.DecodeError as error:
         raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
+    if reply.failure:
+        raise SourceError.named(reply.failure.kind)(reply.failure.message, hint=reply.failure.hint)
+    return reply
 
 
 def child_environment() -> dict[str, str]:

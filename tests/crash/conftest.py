@@ -35,7 +35,9 @@ def pull(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pull]:
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, str(here / "operations.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdin
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -62,16 +64,4 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two databases and a file that does not compress."""
     folder = tmp_path_factory.mktemp("memory")
     memory_db.build(folder, conversations=40)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def small_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one small database."""
-    import duckdb
-
-    folder = tmp_path_factory.mktemp("small")
-    with duckdb.connect(str(folder / memory_db.REFLECTION)) as connection:
-        connection.execute("CREATE TABLE conversations_v2 (id VARCHAR, content VARCHAR, embedding FLOAT[])")
-        connection.execute("INSERT INTO conversations_v2 SELECT 'c' || i, 'text ' || i, NULL FROM range(40) t(i)")
     return folder

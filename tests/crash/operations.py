@@ -7,19 +7,20 @@ a line: the operation, its options, the folder, and where the plug is. It answer
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from akosha_snap import api
+from akosha_snap import api, source
 from akosha_snap.snapshot import packer
-from akosha_snap.source import count_records
+from akosha_snap.source import RecordCounts, count_records
 from akosha_snap.stores import DirectoryStore
 
 __all__ = ["NOW", "OPERATIONS", "SYSTEM", "handover", "prune", "push", "restore", "send"]
@@ -72,8 +73,8 @@ def handover(folder: Path) -> Any:
         hot.execute("CREATE TABLE IF NOT EXISTS conversations (conversation_id VARCHAR PRIMARY KEY)")
 
         async def confirm(ids: Any) -> Any:
-            found = hot.execute("SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))", [ids])
-            return {row[0] for row in found.fetchall()}
+            asked = "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))"
+            return {row[0] for row in hot.execute(asked, [ids]).fetchall()}
 
         ledger = BoundLedger(folder / "state" / "ledger.sqlite", hot, lambda _: None)
         storage = SnapshotStorage(_store(folder), ledger=ledger, confirm=confirm, now=lambda: NOW)
@@ -101,10 +102,14 @@ def _store(folder: Path) -> DirectoryStore:
     return DirectoryStore(folder / "store")
 
 
-def _in_folder(operation: Callable[..., Any], folder: Path, options: dict[str, Any]) -> None:
-    from akosha_snap import source
+@contextlib.contextmanager
+def counting_here(paths: Sequence[Path]) -> Iterator[Callable[[], list[RecordCounts]]]:
+    """`counting_in_child` without a child: a process that is traced starts no other."""
+    yield lambda: [count_records(path) for path in paths]
 
-    source.count_in_child = lambda paths: [count_records(path) for path in paths]  # no process starts another here
+
+def _in_folder(operation: Callable[..., Any], folder: Path, options: dict[str, Any]) -> None:
+    source.counting_in_child = counting_here
     os.environ["TMPDIR"], tempfile.tempdir = str(folder / "tmp"), None
     operation(folder, **options)
 

@@ -31,7 +31,7 @@ How = Literal["kill", "torn", "full"]
 
 
 class Outcome(NamedTuple):
-    """`calls` that change something, up to the one of the plug; whether that was `reached`; what the operation raised."""
+    """`calls` that change something, up to the plug's; whether that was `reached`; what the operation raised."""
 
     calls: list[str]
     reached: bool
@@ -76,7 +76,7 @@ _libc.ptrace.restype = ctypes.c_long
 def pull(
     operation: Callable[[], object], folder: Path, at: int | None = None, how: How = "kill", where: str = ""
 ) -> Outcome:
-    """Run `operation` in a child and pull the plug at call number `at` (from 0, of those below `folder`, and on sockets).
+    """Run `operation` in a child and pull the plug at call number `at`, from 0, of those below `folder` and on sockets.
 
     `where`: for `full`, the part of `folder` whose disk is full. With None it runs to its end.
     This process must have one thread and no other child.
@@ -205,14 +205,14 @@ class _Tracer:
 
 def _link(path: str) -> str:
     try:
-        return os.readlink(path)
+        return str(Path(path).readlink())
     except OSError:
         return ""
 
 
 def _text(thread: int, address: int) -> str:
     try:
-        with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+        with Path(f"/proc/{thread}/mem").open("rb", buffering=0) as memory:
             memory.seek(address)
             data = memory.read(min(4096, 4096 - address % 4096))
             if b"\0" not in data:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,15 +28,14 @@ _RANDOM = re.compile(r"[0-9a-f]{16,}|packs/[0-9a-f]{2}\b|(?<=-)[a-z0-9_]{8}(?=/|
 
 
 def points(calls: list[str], *, every: bool, torn: bool = True) -> Iterator[tuple[int, str]]:
-    """Where to pull the plug, and how: everywhere, or at the first and the last of the calls of each kind."""
+    """Where to pull the plug, and how: everywhere, or at the first of the calls of each kind."""
     kinds: dict[str, list[int]] = {}
     for number, call in enumerate(calls):
         kinds.setdefault(_RANDOM.sub("*", call), []).append(number)
-    chosen = range(len(calls)) if every else sorted({i for found in kinds.values() for i in (found[0], found[-1])})
-    lasts = {found[-1] for found in kinds.values()}
+    chosen = range(len(calls)) if every else sorted(found[0] for found in kinds.values())
     for number in chosen:
         yield number, "kill"
-        if torn and _TORN.match(calls[number]) and (every or number in lasts):
+        if torn and _TORN.match(calls[number]):
             yield number, "torn"
 
 
@@ -69,13 +66,14 @@ class Site:
 
     def write_memory(self, memory: Path, seed: int = 0) -> None:
         """Make the databases of `memory` the live ones, after a session (left in the WAL) where there is a seed."""
-        live = self.folder / "live"
-        if not seed:
-            shutil.copytree(memory, live, dirs_exist_ok=True)
-        elif (live / memory_db.GRAPH).exists():
-            memory_db.live_session(live, seed=seed, checkpoint=False)
+        if seed:
+            memory_db.live_session(self.folder / "live", seed=seed, checkpoint=False)
         else:
-            _leave_a_log(live / memory_db.REFLECTION, seed)
+            shutil.copytree(memory, self.folder / "live", dirs_exist_ok=True)
+        self.write_notes(seed)
+
+    def write_notes(self, seed: int = 0) -> None:
+        """Make a file that fills two packs a live one, another part of it new with each seed."""
         self.write({"notes.bin": noise(150_000, "notes") + noise(50_000, seed)})
 
     def live(self) -> dict[str, bytes]:
@@ -105,7 +103,7 @@ class Site:
                 os.link(path, to)
 
     def check_store(self) -> list[str]:
-        """Every manifest verifies at level data and, by the second reader, holds what was pushed. Returns the uploads."""
+        """Every manifest verifies at level data and, to the second reader, holds what was pushed."""
         root = self.folder / "store"
         state = tuple(sorted((str(p.relative_to(root)), p.stat().st_size) for p in root.rglob("*") if p.is_file()))
         state = tuple(entry for entry in state if ".tmp-" not in entry[0])
@@ -127,7 +125,7 @@ class Site:
         return manifests
 
     def check_next_push(self) -> None:
-        """It succeeds, uploads no chunk that a pack in the store has, leaves nothing behind, and the one after is warm."""
+        """It succeeds, uploads no chunk that a pack there has, leaves nothing behind, and the one after is warm."""
         before = set(self.packs())
         held = {chunk for pack in before for chunk in self._chunks(pack)}
         result = operations.push(self.folder)
@@ -162,12 +160,3 @@ class Site:
 def failed(outcome: Outcome, point: Any) -> str:
     """What a failure is told with."""
     return f"pulled {point} at {outcome.calls[-1] if outcome.calls else 'nothing'}"
-
-
-def _leave_a_log(database: Path, seed: int) -> None:
-    """Write to the database and die, as only a killed process leaves a WAL."""
-    source = (
-        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]);"
-        "c.execute(f\"INSERT INTO conversations_v2 VALUES ('s{sys.argv[2]}', 'new', NULL)\"); os._exit(0)"
-    )
-    subprocess.run([sys.executable, "-c", source, str(database), str(seed)], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import operations
@@ -10,35 +11,38 @@ from survivors import Site, failed, points
 
 from akosha_snap import source
 from akosha_snap.snapshot import packer
-from akosha_snap.source import count_records
+
+PUSHES = pytest.mark.parametrize("which", ["first", "session", "unchanged"])
 
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pushes that follow run in this process."""
     monkeypatch.setattr(packer, "PACK_TARGET", operations.PACK)
-    monkeypatch.setattr(source, "count_in_child", lambda paths: [count_records(path) for path in paths])
+    monkeypatch.setattr(source, "counting_in_child", operations.counting_here)
 
 
-def _ready(tmp_path: Path, memory: Path, which: str) -> Site:
+def _ready(tmp_path: Path, which: str, memory: Path | None = None) -> Site:
     site = Site(tmp_path)
-    site.write_memory(memory)
+    write = partial(site.write_memory, memory) if memory else site.write_notes
+    write()
     if which != "first":
         operations.push(site.folder)
     if which == "session":
-        site.write_memory(memory, seed=2)
+        write(2)
     site.keep()
     return site
 
 
 def _pull_everywhere(pull, site: Site, *, every: bool) -> int:
+    """Returns how often the plug was pulled."""
     whole = pull("push", site.folder)
     assert not whole.error
-    number = 0
-    for number, (at, how) in enumerate(points(whole.calls, every=every), 1):
+    pulled = 0
+    for at, how in points(whole.calls, every=every):
         site.back()
         outcome = pull("push", site.folder, at, how)
-        if not outcome.reached:  # threads: this run made fewer calls
+        if not outcome.reached:  # its threads needed fewer calls this time
             continue
         try:
             site.check_store()
@@ -46,15 +50,16 @@ def _pull_everywhere(pull, site: Site, *, every: bool) -> int:
         except BaseException as error:
             error.add_note(failed(outcome, (at, how)))
             raise
-    return number
+        pulled += 1
+    return pulled
 
 
-@pytest.mark.parametrize("which", ["first", "session", "unchanged"])
-def test_the_store_is_whole_and_the_next_push_uses_what_is_there(pull, tmp_path, small_memory, which):
-    assert _pull_everywhere(pull, _ready(tmp_path, small_memory, which), every=False) > 5
+@PUSHES
+def test_the_store_is_whole_and_the_next_push_uses_what_is_there(pull, tmp_path, which):
+    assert _pull_everywhere(pull, _ready(tmp_path, which), every=False) > 5
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("which", ["first", "session", "unchanged"])
-def test_wherever_it_is_killed(pull, tmp_path, memory, which, record_property):
-    record_property("points", _pull_everywhere(pull, _ready(tmp_path, memory, which), every=True))
+@PUSHES
+def test_wherever_it_is_killed(pull, tmp_path, memory, which):
+    print(_pull_everywhere(pull, _ready(tmp_path, which, memory), every=True), "points of a push,", which)
