@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ TEMPORARY_PREFIX = ".tmp-"
 _OURS = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
 A_DAY = 86_400.0
 """Seconds, after which nobody is still writing a file."""
+
+_A_MOMENT = 10.0
+"""Seconds; for that long a file may be ours and not held: just made, or finished and about to get its name."""
 
 _LOCK_NAME = f"{TEMPORARY_PREFIX}lock"
 """Taken where there are no hard links. It stays: removed, two processes could hold a lock on two of them."""
@@ -45,6 +49,7 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
     path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     with os.fdopen(os.open(path, flags, 0o600), "r+b") as file:
+        _hold(file)
         try:
             yield path, file
         finally:
@@ -53,20 +58,43 @@ def temporary_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
             path.unlink(missing_ok=True)
 
 
-def sweep(directory: Path, *, older_than: float = A_DAY) -> None:
-    """Remove unfinished files of ours that a killed process left in `directory`, `older_than` seconds ago or more.
+def sweep(directory: Path, *, older_than: float | None = None) -> None:
+    """Remove unfinished files of ours that a killed process left in `directory`.
 
-    0 is for whoever alone may write there.
+    Those are the ones that no process of this machine holds open, and any that is a day old; with
+    `older_than` those that were last written so many seconds ago, 0 being for whoever alone may write there.
     """
     for path in directory.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if (
-                _OURS.fullmatch(path.name)
-                and stat.S_ISREG(status.st_mode)
-                and max(0.0, time.time() - status.st_mtime) >= older_than
-            ):
+            age = max(0.0, time.time() - status.st_mtime)
+            if not _OURS.fullmatch(path.name) or not stat.S_ISREG(status.st_mode):
+                continue
+            if age >= (A_DAY if older_than is None else older_than) or (older_than is None and _is_left(path, age)):
                 path.unlink()
+
+
+def _hold(file: BinaryIO) -> None:
+    """Let others see that somebody is at work on this file: as long as it is open, and no longer."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # a mount without locks: then its age tells
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_left(path: Path, age: float) -> bool:
+    """Whether nobody holds the file, last written `age` seconds ago; False where that cannot be told."""
+    if sys.platform == "win32" or age < _A_MOMENT:
+        return False
+    import fcntl
+
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def publish(path: Path, final: Path, *, overwrite: bool) -> None:

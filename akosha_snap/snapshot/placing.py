@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from akosha_snap.atomic import TEMPORARY_PREFIX, fsync_directory, publish
@@ -45,13 +45,13 @@ def check_target(to: Path, files: Iterable[FileEntry]) -> None:
             raise ConflictError(f"{path} is a folder", hint="choose another folder to restore into")
 
 
-def in_the_way(to: Path, files: Iterable[FileEntry]) -> list[Path]:
-    """What has a final name already, or would be replayed into a restored database."""
+def in_the_way(to: Path, files: Iterable[FileEntry], there: Collection[str] = ()) -> list[Path]:
+    """What has a final name already, or would be replayed into a restored database, but for the names `there`."""
     names = {file.name: None for file in files}
     for file in files:
         if file.kind == "duckdb":
             names |= {f"{file.name}{suffix}": None for suffix in (WAL_SUFFIX, *CHECKPOINT_SUFFIXES)}
-    return [to / name for name in names if os.path.lexists(to / name)]
+    return [to / name for name in names if name not in there and os.path.lexists(to / name)]
 
 
 def _is_name_on_windows(name: str) -> bool:
@@ -90,32 +90,41 @@ def refuse_too_large(to: Path, files: Iterable[FileEntry]) -> None:
         )
 
 
-def refuse_taken(to: Path, files: Iterable[FileEntry]) -> None:
-    """Raises ConflictError where anything is in the way."""
-    if taken := in_the_way(to, files):
+def refuse_taken(to: Path, files: Iterable[FileEntry], there: Collection[str] = ()) -> None:
+    """Raises ConflictError where anything is in the way but `there`, the names of what is right."""
+    if taken := in_the_way(to, files, there):
         raise ConflictError(
             f"{', '.join(path.name for path in taken)} already in {to}",
             hint="choose another folder, or replace with --force",
         )
 
 
-def place(finished: Mapping[str, Path], to: Path, files: Iterable[FileEntry], *, overwrite: bool) -> None:
-    """Publish finished files (name -> temporary file, fsynced) in `to`.
+def place(
+    finished: Mapping[str, Path],
+    to: Path,
+    files: Iterable[FileEntry],
+    *,
+    overwrite: bool,
+    there: Collection[str] = (),
+) -> None:
+    """Publish finished files (name -> temporary file, fsynced) in `to`, where `there` are in place already.
 
     Whatever moment the machine stops at: a log from before is gone before the database
-    comes, and a database is not there yet while only its new log is. Where a file cannot
-    be placed, those of this call are taken back (a log beside somebody else's database
+    comes, and a database is not there yet while only its new log is. What was put aside for
+    that is called NAME.replaced-, with 8 hex digits, and stays so if the end is never reached.
+    Where a file cannot be placed, those of this call are taken back (a log beside somebody else's database
     would be replayed into it) and what was put aside for them is put back; a file that
     was replaced in one step before that is gone.
     """
     logs = {file.name for file in files if file.kind == "wal"}
     if not overwrite:
-        refuse_taken(to, files)  # again: the download took its time
+        refuse_taken(to, files, there)  # again: the download took its time
+    token = secrets.token_hex(4)
     aside: dict[Path, Path] = {}
     placed: list[Path] = []
     try:
         for path in _stale(to, files, finished, logs) if overwrite else []:
-            aside[path] = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+            aside[path] = path.with_name(f"{path.name}.replaced-{token}")  # a name that nothing of ours sweeps
             path.rename(aside[path])
         fsync_directory(to)
         for name in sorted(finished, key=lambda name: name not in logs):

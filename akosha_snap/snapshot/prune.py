@@ -17,7 +17,15 @@ import msgspec
 from akosha_snap.errors import AkoshaSnapError, CapabilityError, ConfigError
 from akosha_snap.events import Observer
 from akosha_snap.manifest.ids import upload_time
-from akosha_snap.manifest.keys import manifest_key, pack_key, prune_mark_key, upload_key, upload_marker
+from akosha_snap.manifest.keys import (
+    manifest_key,
+    own_prefix,
+    pack_key,
+    prune_mark_key,
+    system_marker,
+    upload_key,
+    upload_marker,
+)
 from akosha_snap.manifest.prune_mark import PruneMark, encode_mark, mark_name
 from akosha_snap.snapshot.mark_reader import read_marks
 from akosha_snap.snapshot.prune_look import Look, look
@@ -26,7 +34,7 @@ from akosha_snap.snapshot.retention import KeepRules
 from akosha_snap.snapshot.system import System
 from akosha_snap.snapshot.time_limit import PRUNE_LIMIT, SHORTEST_GRACE, TimeLimit
 from akosha_snap.snapshot.waiting import older_than, unneeded_since
-from akosha_snap.stores import DeletingStore, deleting
+from akosha_snap.stores import DeletingStore, deleting, sweeping
 
 __all__ = ["PruneOptions", "prune_system"]
 
@@ -84,6 +92,9 @@ def prune_system(
         _in_parallel(partial(_drop, system, store, seen), [*seen.dropped, *strays])
         _in_parallel(store.delete, (pack_key(system.id, pack) for pack in expired))
         _in_parallel(store.delete, marks)
+        if left := sweeping(system.store):
+            for prefix in (system_marker(system.id), own_prefix(system.id)):
+                left.sweep(prefix)
     return msgspec.structs.replace(
         _describe(system, seen, since, expired, strays, options.grace),
         dry_run=options.dry_run,

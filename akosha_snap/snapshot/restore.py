@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from akosha_snap.atomic import sweep, temporary_file
 from akosha_snap.errors import AkoshaSnapError, ConflictError, DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
+from akosha_snap.snapshot.already import already_there
 from akosha_snap.snapshot.assemble import assemble
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.placing import check_target, place, refuse_one_for_two, refuse_taken, refuse_too_large
@@ -37,7 +39,8 @@ def restore_snapshot(
     """Restore one snapshot, or its file `name` (a database with its WAL), into the folder `to`.
 
     Nothing appears under its final name before every byte of all files is there and
-    checked. Raises ConflictError where a file is in the way and `force` is not set,
+    checked. A file that is there bit for bit stays (where `force` does not replace it): so a
+    restore that was interrupted goes on. Raises ConflictError where another file is in the way and `force` is not set,
     NothingThereError for an unknown snapshot or name, DamageError for a damaged one.
     """
     started = time.monotonic()
@@ -46,12 +49,13 @@ def restore_snapshot(
     manifest = system.manifest(upload_id)
     files = _chosen(manifest, name, upload_id)
     check_target(to, files)
+    there: Collection[str] = () if force else already_there(to, files)
     if not force:
-        refuse_taken(to, files)
+        refuse_taken(to, files, there)
     try:
         to.mkdir(parents=True, exist_ok=True)
         sweep(to)
-        restored = write_files(system, manifest, to, files, observer, overwrite=force)
+        restored = write_files(system, manifest, to, files, observer, overwrite=force, there=there)
     except (DamageError, ObjectNotFound):
         if system.has(upload_id):
             raise
@@ -77,16 +81,27 @@ def restore_snapshot(
 
 
 def write_files(
-    system: System, manifest: Manifest, to: Path, files: list[FileEntry], observer: Observer, *, overwrite: bool
+    system: System,
+    manifest: Manifest,
+    to: Path,
+    files: list[FileEntry],
+    observer: Observer,
+    *,
+    overwrite: bool,
+    there: Collection[str] = (),
 ) -> list[RestoredFile]:
-    """Assemble these files of a snapshot in the folder `to` and give them their names there."""
-    refuse_too_large(to, files)
+    """Assemble these files of a snapshot in the folder `to`, but for those `there`, and give them their names."""
+    absent = [file for file in files if file.name not in there]
+    refuse_too_large(to, absent)
     refuse_one_for_two(to, files)
+    result = [RestoredFile(file.name, str(to / file.name), file.size, file.blake3) for file in files]
+    if not absent:
+        return result
     chunk_list = system.chunk_list(manifest, with_packs=True)
     packs = pack_ids(chunk_list, manifest.snapshot.list_pack)
-    names = {file.name for file in files}
+    names = {file.name for file in absent}
     wanted = [number for number, listed in enumerate(chunk_list.files) if listed.name in names]
-    observer.phase("restore", total=sum(file.size for file in files))
+    observer.phase("restore", total=sum(file.size for file in absent))
     finished: dict[str, Path] = {}
     with contextlib.ExitStack() as stack:
         for start in range(0, len(wanted), _OPEN_FILES):
@@ -98,8 +113,8 @@ def write_files(
                 os.fsync(output.fileno())
                 output.close()
                 finished[chunk_list.files[number].name] = path
-        place(finished, to, files, overwrite=overwrite)
-    return [RestoredFile(file.name, str(to / file.name), file.size, file.blake3) for file in files]
+        place(finished, to, files, overwrite=overwrite, there=there)
+    return result
 
 
 def _chosen(manifest: Manifest, name: str | None, upload_id: str) -> list[FileEntry]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Buffer", "DeletingStore", "MultipartStore", "ObjectInfo", "Page", "Store"]
+__all__ = ["Buffer", "DeletingStore", "MultipartStore", "ObjectInfo", "Page", "Store", "SweepingStore"]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -110,4 +110,13 @@ class DeletingStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; no error where it is already gone."""
+        ...
+
+
+@runtime_checkable
+class SweepingStore(Protocol):
+    """A store in which a writer that was killed leaves something; only prune asks for it, through `layer.sweeping`."""
+
+    def sweep(self, prefix: str) -> None:
+        """Remove what was left unfinished below `prefix`, which ends in a slash, a day ago or more."""
         ...

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from akosha_snap.atomic import TEMPORARY_PREFIX, fsync_directory, publish, temporary_file
+from akosha_snap.atomic import A_DAY, TEMPORARY_PREFIX, fsync_directory, publish, sweep, temporary_file
 from akosha_snap.errors import ObjectExists, ObjectNotFound, StoreError, StoreNotCreated
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
 from akosha_snap.stores.directory_errors import translate
@@ -26,7 +26,7 @@ class DirectoryStore:
 
     Memories are private: files get mode 0600, folders 0700. The first `put` creates
     `path`; reading where it is missing raises StoreNotCreated. A crash can leave files
-    named `.tmp-*`, which no listing shows. An upload in parts belongs to this instance.
+    named `.tmp-*`, which no listing shows and `sweep` removes. An upload in parts belongs to this instance.
     """
 
     def __init__(self, path: Path) -> None:
@@ -158,6 +158,12 @@ class DirectoryStore:
             if path.is_file():
                 path.unlink(missing_ok=True)
                 fsync_directory(path.parent)
+
+    def sweep(self, prefix: str) -> None:
+        """See SweepingStore. Another machine may be writing here too, whose locks need not show: age alone tells."""
+        check_prefix(prefix)
+        for folder, _, _ in os.walk(self._root / prefix):
+            sweep(Path(folder), older_than=A_DAY)
 
     def _path(self, key: str) -> Path:
         check_key(key)

@@ -38,3 +38,6 @@ class DryRunStore(Layer):
     def delete(self, key: str) -> None:
         """Delete nothing."""
         check_key(key)
+
+    def sweep(self, prefix: str) -> None:
+        """Remove nothing."""

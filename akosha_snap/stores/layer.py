@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from akosha_snap.errors import CapabilityError
-from akosha_snap.stores.base import Buffer, DeletingStore, MultipartStore, ObjectInfo, Page, Store
+from akosha_snap.stores.base import Buffer, DeletingStore, MultipartStore, ObjectInfo, Page, Store, SweepingStore
 
-__all__ = ["Layer", "deleting", "multipart"]
+__all__ = ["Layer", "deleting", "multipart", "sweeping"]
 
 T = TypeVar("T")
 
@@ -78,6 +78,13 @@ class Layer:
             raise CapabilityError(f"the store {self.url} cannot delete", hint="choose another store")
         self._request("delete", lambda: inner.delete(key))
 
+    def sweep(self, prefix: str) -> None:
+        """See SweepingStore."""
+        inner = sweeping(self.inner)
+        if inner is None:
+            raise CapabilityError(f"in the store {self.url} nothing is left unfinished", hint="choose another store")
+        self._request("sweep", lambda: inner.sweep(prefix))
+
 
 def multipart(store: Store) -> MultipartStore | None:
     """`store` as one that takes large objects in parts, or None; a layer is as able as what it wraps."""
@@ -89,6 +96,12 @@ def deleting(store: Store) -> DeletingStore | None:
     """`store` as one that can delete, or None; a layer is as able as what it wraps."""
     able = isinstance(_innermost(store), DeletingStore)
     return store if able and isinstance(store, DeletingStore) else None
+
+
+def sweeping(store: Store) -> SweepingStore | None:
+    """`store` as one in which killed writers leave something, or None; a layer is as able as what it wraps."""
+    able = isinstance(_innermost(store), SweepingStore)
+    return store if able and isinstance(store, SweepingStore) else None
 
 
 def _innermost(store: Store) -> Store:
