@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from akosha_snap.akosha.memories import EmbeddingPolicy, Memory, as_conversation
 from akosha_snap.errors import AkoshaSnapError
 from akosha_snap.events import Observer
 from akosha_snap.manifest import Manifest
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.restore import write_files
 from akosha_snap.snapshot.system import System
 from akosha_snap.source import Kind, read_records
@@ -110,8 +110,7 @@ class Handover:
 
     def _new_memories(self) -> Iterator[Memory]:
         """The memories of the snapshot that the ledger does not have, each once."""
-        with tempfile.TemporaryDirectory(prefix="akosha-snap-", dir=self._scratch) as name:
-            folder = Path(name)
+        with scratch_folder(self._scratch) as folder:
             files = [file for file in self._manifest.snapshot.files if file.kind != "plain"]
             try:
                 write_files(self._system, self._manifest, folder, files, Observer(), overwrite=False)

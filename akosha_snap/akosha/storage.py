@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from akosha_snap.manifest import Manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import is_upload_id
 from akosha_snap.manifest.keys import SYSTEMS_PREFIX, manifest_key, system_marker, upload_marker
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.restore import write_files
 from akosha_snap.source import Kind
 from akosha_snap.stores import Store, open_store
@@ -257,6 +257,6 @@ class SnapshotStorage:
             if content_hash(data).hex() == entry.blake3:
                 return data
             self._offers.say(f"{entry.full_file.uri} is missing or damaged: the file is rebuilt from its chunks")
-        with self._lock, tempfile.TemporaryDirectory(prefix="akosha-snap-", dir=self._scratch) as folder:
-            (written,) = write_files(system, manifest, Path(folder), [entry], Observer(), overwrite=False)
+        with self._lock, scratch_folder(self._scratch) as folder:
+            (written,) = write_files(system, manifest, folder, [entry], Observer(), overwrite=False)
             return Path(written.path).read_bytes()

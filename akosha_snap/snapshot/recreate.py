@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from akosha_snap.events import Observer
 from akosha_snap.manifest import StoreFormat, encode_format
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.restore import write_files
 from akosha_snap.snapshot.results import LostSnapshot, Problem
@@ -41,6 +41,6 @@ def _store_full_file(system: System, problem: Problem, findings: Findings) -> No
     """Restore the file, which checks its every byte, and store it whole."""
     manifest = next(one.manifest for one in findings.opened if one.upload_id in problem.snapshots)
     files = [file for file in manifest.snapshot.files if file.full_file.uri == problem.object]
-    with tempfile.TemporaryDirectory(prefix="akosha-snap-") as folder:
-        (restored,) = write_files(system, manifest, Path(folder), files, Observer(), overwrite=False)
+    with scratch_folder() as folder:
+        (restored,) = write_files(system, manifest, folder, files, Observer(), overwrite=False)
         put_file(system.store, problem.object, Path(restored.path))

@@ -7,13 +7,13 @@ import errno
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from akosha_snap.atomic import make_private, sweep
 from akosha_snap.errors import BusyError, SourceError
 from akosha_snap.frames import content_hash
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.journal import Journal
 from akosha_snap.snapshot.last_push import WarmState
 from akosha_snap.snapshot.system import System
@@ -62,7 +62,7 @@ class Workspace:
             self.staging, self.has_room = elsewhere, False
 
     def _temporary(self) -> Path:
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="akosha-snap-")))
+        return self._stack.enter_context(scratch_folder())
 
 
 @contextlib.contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import time
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +10,13 @@ from akosha_snap.atomic import make_private
 from akosha_snap.config import Settings
 from akosha_snap.errors import ConfigError, SourceError
 from akosha_snap.events import Observer
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.staging import StagedFiles, stage_files
 from akosha_snap.sync.results import SyncResult
 
 __all__ = ["send_to_akosha"]
 
 _PREFIX = "sending-"
-_A_DAY = 86_400.0
 
 
 def send_to_akosha(
@@ -32,9 +30,10 @@ def send_to_akosha(
     from akosha_snap.akosha import send_records
 
     observer = observer or Observer()
-    with _private_folder(settings.state_dir) as folder:
+    with contextlib.ExitStack() as stack:
+        folder = _private_folder(settings.state_dir, stack)
         observer.phase("stage")
-        staged = stage_files(files, Path(folder), {}, in_child=False)
+        staged = stage_files(files, folder, {}, in_child=False)
         databases = [Path(file.path) for file in staged.files if file.kind == "duckdb"]
         if not databases:
             raise ConfigError("no database among the files: HTTP sends records", hint="push other files to a store")
@@ -67,14 +66,11 @@ def send_to_akosha(
     )
 
 
-def _private_folder(state_dir: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder for the copies, on the disk that is meant for them, gone afterwards."""
+def _private_folder(state_dir: Path, stack: contextlib.ExitStack) -> Path:
+    """A folder for the copies, on the disk that is meant for them, gone at the end of `stack`."""
     try:
         make_private(state_dir)
-        for left in state_dir.glob(f"{_PREFIX}*"):  # by one that was killed
-            if time.time() - left.stat().st_mtime > _A_DAY:
-                shutil.rmtree(left, ignore_errors=True)
-        return tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX)
+        return stack.enter_context(scratch_folder(state_dir, prefix=_PREFIX))
     except OSError as error:
         raise SourceError(
             f"cannot use {error.filename or state_dir} to stage copies: {error.strerror or error}",

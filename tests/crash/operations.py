@@ -29,6 +29,8 @@ SYSTEM = "mac-local"
 NOW = dt.datetime(2026, 11, 23, 7, 15, tzinfo=dt.UTC)
 PACK = 96 * 1024
 """Bytes of a full pack here: a push of 1 MB then makes several."""
+BATCH = 20
+"""Records sent in one request."""
 
 
 def push(folder: Path, **options: Any) -> Any:
@@ -51,11 +53,11 @@ def prune(folder: Path, *, hours: float = 0.0, **options: Any) -> Any:
 
 def send(folder: Path, *, url: str) -> Any:
     """Send the records of `live` to the Akosha at `url`, as a sync by HTTP does."""
-    from akosha_snap.akosha import batches
+    from akosha_snap.akosha import batches, sending
     from akosha_snap.config import load_settings
     from akosha_snap.sync.http import send_to_akosha
 
-    batches.MAX_RECORDS = 20
+    sending.cut = functools.partial(batches.cut, max_records=BATCH)
     settings = load_settings(akosha_url=url, system_id=SYSTEM, state_dir=folder / "state", data_dir=folder / "live")
     return send_to_akosha(settings, settings.memory_files())
 
@@ -70,7 +72,6 @@ def handover(folder: Path) -> Any:
 
     module.PART_RECORDS = 12
     with duckdb.connect(str(folder / "hot.duckdb"), config={"threads": 1}) as hot:
-        hot.execute("CREATE TABLE IF NOT EXISTS conversations (conversation_id VARCHAR PRIMARY KEY)")
 
         async def confirm(ids: Any) -> Any:
             asked = "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))"
@@ -105,11 +106,19 @@ def _store(folder: Path) -> DirectoryStore:
 @contextlib.contextmanager
 def counting_here(paths: Sequence[Path]) -> Iterator[Callable[[], list[RecordCounts]]]:
     """`counting_in_child` without a child: a process that is traced starts no other."""
-    yield lambda: [count_records(path) for path in paths]
+    yield lambda: count_here(paths)
+
+
+def count_here(paths: Sequence[Path]) -> list[RecordCounts]:
+    """`count_in_child` without one."""
+    return [count_records(path) for path in paths]
 
 
 def _in_folder(operation: Callable[..., Any], folder: Path, options: dict[str, Any]) -> None:
+    from akosha_snap.akosha import send as module
+
     source.counting_in_child = counting_here
+    module.count_in_child = count_here
     os.environ["TMPDIR"], tempfile.tempdir = str(folder / "tmp"), None
     operation(folder, **options)
 

@@ -46,7 +46,7 @@ def _pull_everywhere(pull, tmp_path: Path, hours: float, *, every: bool) -> int:
     assert not whole.error
     wanted = _objects(site)
     pulled = 0
-    for at, how in points(whole.calls, every=every):
+    for at, how in points(whole.calls, every=every, at_most=8):
         site.back()
         outcome = pull("prune", site.folder, at, how, hours=hours)
         if not outcome.reached:

@@ -39,7 +39,7 @@ def _pull_everywhere(pull, site: Site, *, every: bool) -> int:
     whole = pull("push", site.folder)
     assert not whole.error
     pulled = 0
-    for at, how in points(whole.calls, every=every):
+    for at, how in points(whole.calls, every=every, at_most=20):
         site.back()
         outcome = pull("push", site.folder, at, how)
         if not outcome.reached:  # its threads needed fewer calls this time

@@ -62,7 +62,7 @@ def _pull_everywhere(pull, tmp_path: Path, live: Path, which: str, *, every: boo
     whole = pull("restore", site.folder, **options)
     assert not whole.error
     pulled = 0
-    for at, how in points(whole.calls, every=every):
+    for at, how in points(whole.calls, every=every, at_most=8):
         site.back()
         outcome = pull("restore", site.folder, at, how, **options)
         if not outcome.reached:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from akosha_snap import source
 from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
 from akosha_snap.manifest.keys import manifest_key
+from akosha_snap.scratch import scratch_folder
 from akosha_snap.snapshot.checks.findings import Findings, Opened
 from akosha_snap.snapshot.records import add_up
 from akosha_snap.snapshot.restore import write_files
@@ -23,9 +23,9 @@ def check_opening(system: System, findings: Findings, observer: Observer) -> Non
     for snapshot in findings.opened:
         if snapshot.upload_id not in touched:
             key = manifest_key(system.id, snapshot.upload_id)
-            with tempfile.TemporaryDirectory(prefix="akosha-snap-") as folder:
+            with scratch_folder() as folder:
                 try:
-                    _open(system, snapshot, Path(folder), findings, key, observer)
+                    _open(system, snapshot, folder, findings, key, observer)
                 except DamageError as error:
                     findings.problem("open_failed", key, [snapshot.upload_id], error.message)
 
