@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,4 +65,17 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two databases and a file that does not compress."""
     folder = tmp_path_factory.mktemp("memory")
     memory_db.build(folder, conversations=40)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory: pytest.TempPathFactory, memory: Path) -> Path:
+    """A folder with the databases a, which has a log, and b, which has none."""
+    folder = tmp_path_factory.mktemp("logged")
+    shutil.copytree(memory, folder, dirs_exist_ok=True)
+    memory_db.live_session(folder, seed=2, checkpoint=False)
+    (folder / f"{memory_db.GRAPH}.wal").unlink()
+    (folder / memory_db.GRAPH).rename(folder / "b.duckdb")
+    for suffix in ("", ".wal"):
+        (folder / f"{memory_db.REFLECTION}{suffix}").rename(folder / f"a.duckdb{suffix}")
     return folder

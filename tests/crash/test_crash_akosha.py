@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ RECORDS = 45
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "site" / "tmp"))
     monkeypatch.setattr(source, "counting_in_child", operations.counting_here)
     monkeypatch.setattr(send, "count_in_child", operations.count_here)
 
@@ -58,7 +60,7 @@ def _pull_http(pull, fake: FakeAkosha, site: Site, *, every: bool, forgets: bool
     whole = pull("send", site.folder, url=fake.url)
     assert not whole.error
     pulled = 0
-    for at, how in points(whole.calls, every=every, at_most=10):
+    for at, how in points(whole.calls, every=every, at_most=6):
         site.back()
         fake.restart()
         outcome = pull("send", site.folder, at, how, url=fake.url)
@@ -101,7 +103,7 @@ def _pull_handover(pull, site: Site, *, every: bool) -> int:
     whole = pull("handover", site.folder)
     assert not whole.error
     pulled = 0
-    for at, how in points(whole.calls, every=every, at_most=10):
+    for at, how in points(whole.calls, every=every, at_most=6):
         site.back()
         outcome = pull("handover", site.folder, at, how)
         if not outcome.reached:

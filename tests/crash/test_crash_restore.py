@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import memory_db
 import operations
 import pytest
 from survivors import Site, failed, points
@@ -20,20 +19,7 @@ RESTORES: dict[str, tuple[dict[str, bytes], dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def logged(tmp_path_factory: pytest.TempPathFactory, memory: Path) -> Path:
-    """A folder with the databases a, which has a log, and b, which has none."""
-    folder = tmp_path_factory.mktemp("logged")
-    shutil.copytree(memory, folder, dirs_exist_ok=True)
-    memory_db.live_session(folder, seed=2, checkpoint=False)
-    (folder / f"{memory_db.GRAPH}.wal").unlink()
-    (folder / memory_db.GRAPH).rename(folder / "b.duckdb")
-    for suffix in ("", ".wal"):
-        (folder / f"{memory_db.REFLECTION}{suffix}").rename(folder / f"a.duckdb{suffix}")
-    return folder
-
-
-def _check(back: Path, new: dict[str, bytes], old: dict[str, bytes]) -> None:
+def check_target(back: Path, new: dict[str, bytes], old: dict[str, bytes]) -> None:
     """Each file is the new one or the old one, whole; the old ones are safe; no database is beside another's log."""
     found = {path.name: path.read_bytes() for path in back.glob("[!.]*")}
     aside = {name.rpartition(".replaced-")[0]: found.pop(name) for name in list(found) if ".replaced-" in name}
@@ -68,7 +54,7 @@ def _pull_everywhere(pull, tmp_path: Path, live: Path, which: str, *, every: boo
         if not outcome.reached:
             continue
         try:
-            _check(back, new, old)
+            check_target(back, new, old)
             operations.restore(site.folder, **options)
             assert {path.name: path.read_bytes() for path in back.glob("[!.]*") if ".replaced-" not in path.name} == new
         except BaseException as error:
