@@ -16,7 +16,7 @@ __all__ = ["main"]
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run `akosha-snap` with `args` (those of the process where None) and leave with its exit code."""
     from akosha_snap.cli.boundary import leave, run
-    from akosha_snap.cli.signals import catch_signals
+    from akosha_snap.signals import catch_signals
 
     # numpy's matrix threads, which nothing here uses, take 0.03 s and memory to start
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -9,7 +9,7 @@ import threading
 from typing import NoReturn
 
 from akosha_snap.cli.failure import Failure, describe
-from akosha_snap.cli.signals import Stopped
+from akosha_snap.cli.stopped import Stopped
 
 __all__ = ["leave", "run"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from akosha_snap.errors import AkoshaSnapError, DamageError, NewerFormatError
+from akosha_snap.signals import how_stopped
 
 if TYPE_CHECKING:
     import click
@@ -14,6 +15,9 @@ __all__ = ["Failure", "describe"]
 _SAFE = {
     "push": "every snapshot in the store is whole; run the same push again, what was uploaded is reused",
     "restore": "no file under its final name is half done; run the same restore again",
+    "verify": "nothing was changed; run it again",
+    "repair": "nothing was deleted; run the same repair again",
+    "prune": "every snapshot that is left is whole; run the same prune again",
 }
 _DEBUG = "run with AKOSHA_SNAP_DEBUG=1 for the traceback"
 
@@ -44,10 +48,8 @@ def describe(error: BaseException, command: str | None = None) -> Failure:
     if isinstance(error, click.ClickException):
         return Failure(kind, _line(error.format_message()), "", error.exit_code)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        code = int(getattr(error, "exit_code", 130))
-        return Failure(
-            "Interrupted", "interrupted" if code == 130 else "terminated", _SAFE.get(command or "", ""), code
-        )
+        word, code = how_stopped(error)
+        return Failure("Interrupted", word, _SAFE.get(command or "", ""), code)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return Failure(kind, _line(f"{where}{error.strerror or error or kind}"), _DEBUG, 1)

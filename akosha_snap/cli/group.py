@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from akosha_snap.cli.signals import Stopped
+from akosha_snap.cli.stopped import Stopped
 from akosha_snap.version import __version__
 
 __all__ = ["COMMANDS", "PROGRAM", "root"]

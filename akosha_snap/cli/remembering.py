@@ -30,7 +30,7 @@ def remembering(settings: Settings, *, on: bool) -> Iterator[Callable[[PushResul
         alone = _alone(settings, stack)
         try:
             yield lambda result: _note(settings, started, result, alone)
-        except AkoshaSnapError as error:
+        except (AkoshaSnapError, KeyboardInterrupt) as error:
             _note(settings, started, error, alone)
             raise
 
@@ -50,14 +50,14 @@ def _alone(settings: Settings, stack: contextlib.ExitStack) -> bool:
     return True
 
 
-def _note(settings: Settings, started: dt.datetime, outcome: PushResult | AkoshaSnapError, alone: bool) -> None:
+def _note(settings: Settings, started: dt.datetime, outcome: PushResult | BaseException, alone: bool) -> None:
     import msgspec
 
     from akosha_snap.cli.output import warn
     from akosha_snap.sync.results import SyncResult, failed, failure_of
     from akosha_snap.sync.state import SyncRecord, note
 
-    if isinstance(outcome, AkoshaSnapError):
+    if isinstance(outcome, BaseException):
         failure = failure_of(outcome)
         result = failed(failure, triggered_by="command")
     else:

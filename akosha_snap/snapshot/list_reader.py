@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from akosha_snap.errors import DamageError, ObjectNotFound
 from akosha_snap.frames import decode_chunk
 from akosha_snap.manifest import ChunkList, FrameLocation, Manifest, decode_chunk_list
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.pack_reader import PackReader
 
 __all__ = ["ListDamage", "ListReader", "check_chunk_list"]
 
-_PARALLEL = 8
 
 _KEPT = 8 * 1024 * 1024
 """Bytes of lists kept: whoever reads the snapshots of a system one after another reads each list once."""
@@ -39,8 +38,7 @@ class ListReader:
         """The list that the last of `frames` holds, hash checked; those before it are its bases. Raises ListDamage."""
         decoded = {i: raw for i, frame in enumerate(frames) if (raw := self._kept.get(_place(frame))) is not None}
         needed = _needed(frames, set(decoded))
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            stored = dict(zip(needed, pool.map(self._stored, [frames[i] for i in needed]), strict=True))
+        stored = dict(zip(needed, in_threads(self._stored, [frames[i] for i in needed]), strict=True))
         last_use = {base: i for i in needed for base in frames[i].bases}
         for i in needed:
             decoded[i] = self._decode(frames[i], stored.pop(i), [decoded[base] for base in frames[i].bases])

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from akosha_snap.errors import DamageError, ObjectNotFound
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.stores import Store
 
 __all__ = ["PackReader"]
 
 _WHOLE, _AT_HAND = 1024 * 1024, 8 * 1024 * 1024
 """Bytes of a pack that is better read whole than twice in parts, and of all that are kept for that."""
-
-_PARALLEL = 8
 
 
 class PackReader:
@@ -64,8 +62,7 @@ class PackReader:
             if size <= min(_WHOLE, room):
                 chosen.append(pack)
                 room -= size
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            self._at_hand.update(zip(chosen, pool.map(self._whole, chosen), strict=True))
+        self._at_hand.update(zip(chosen, in_threads(self._whole, chosen), strict=True))
 
     def _whole(self, pack: bytes) -> bytes:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ from akosha_snap.manifest.keys import (
     upload_marker,
 )
 from akosha_snap.manifest.prune_mark import PruneMark, encode_mark, mark_name
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.mark_reader import read_marks
 from akosha_snap.snapshot.prune_look import Look, look
 from akosha_snap.snapshot.results import PrunedSnapshot, PruneResult
@@ -37,8 +37,6 @@ from akosha_snap.snapshot.waiting import older_than, unneeded_since
 from akosha_snap.stores import DeletingStore, deleting, sweeping
 
 __all__ = ["PruneOptions", "prune_system"]
-
-_PARALLEL = 8
 
 
 class PruneOptions(NamedTuple):
@@ -113,12 +111,8 @@ def _drop(system: System, store: DeletingStore, seen: Look, upload_id: str) -> N
 
 
 def _in_parallel(delete: Callable[[str], None], names: Iterable[str]) -> None:
-    pool = ThreadPoolExecutor(_PARALLEL)
-    try:
-        for done in [pool.submit(delete, name) for name in names]:
-            done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _ in in_threads(delete, names):
+        pass
 
 
 def _refuse_late_drop(limit: TimeLimit, mark_key: str, key: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Self
 
 from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
@@ -22,6 +21,7 @@ from akosha_snap.manifest.keys import (
     upload_key,
     upload_marker,
 )
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
 from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.snapshot.twice import twice
@@ -32,8 +32,6 @@ __all__ = ["LATEST", "Listing", "System"]
 
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
-
-_PARALLEL = 8
 
 
 class Listing(NamedTuple):
@@ -165,8 +163,7 @@ class System:
             except (DamageError, NothingThereError) as error:
                 return error
 
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(read, upload_ids))
+        return list(in_threads(read, upload_ids))
 
     def chunk_list(self, manifest: Manifest, *, with_packs: bool = False) -> ChunkList:
         """The chunk list a manifest points to. Raises DamageError where any of it is missing or wrong.

@@ -9,6 +9,7 @@ import threading
 
 import msgspec
 
+from akosha_snap.signals import catch_signals
 from akosha_snap.sync.serve import serve
 from akosha_snap.sync.wire import SyncRequest
 
@@ -19,7 +20,11 @@ _LIMIT = 3600.0
 
 
 def main() -> int:
-    """Serve the one request. Returns the exit code: 1 where the sync failed, which the reply and the log say too."""
+    """Serve the one request. Returns the exit code: 1 where the sync failed, which the reply and the log say too.
+
+    Asked by a signal to stop, it says how far it came in the same way, and ends with 128 and the signal's number.
+    """
+    catch_signals()
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=SyncRequest)
     timer = threading.Timer(_LIMIT, os._exit, [1])  # `akosha-snap status` then says that it never ended
     timer.daemon = True
@@ -28,7 +33,10 @@ def main() -> int:
     with contextlib.suppress(OSError):  # whoever asked may be gone: that is what the log is for
         sys.stdout.buffer.write(msgspec.json.encode(reply))
         sys.stdout.buffer.flush()
-    return 1 if reply.failure else 0
+    code = reply.failure.exit_code if reply.failure else 0
+    if code > 128:
+        os._exit(code)  # without waiting for requests that other threads have under way
+    return 1 if code else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import msgspec
 
 from akosha_snap.akosha.results import SendResult
 from akosha_snap.errors import AkoshaSnapError
+from akosha_snap.signals import how_stopped
 from akosha_snap.snapshot.results import PushResult
 
 __all__ = ["SyncFailure", "SyncResult", "failed", "failure_of", "raised"]
@@ -39,6 +40,9 @@ class SyncResult(PushResult, frozen=True, kw_only=True):
 
 def failure_of(error: BaseException) -> SyncFailure:
     """`error` as data."""
+    if isinstance(error, KeyboardInterrupt):
+        word, code = how_stopped(error)
+        return SyncFailure("Interrupted", word, "nothing is damaged; the next sync goes on from there", code)
     if isinstance(error, AkoshaSnapError):
         return SyncFailure(type(error).__name__, error.message, error.hint, error.exit_code)
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -44,7 +44,7 @@ def serve(request: SyncRequest, now: Callable[[], dt.datetime] = _utc_now) -> Sy
         try:
             was_noted = _begin(request, settings, started, until_noted)
             outcome = _sync(request, settings)
-        except BusyError as error:
+        except (BusyError, KeyboardInterrupt) as error:  # while it waited for another
             was_noted, outcome = False, error
         return _ended(request, outcome, settings.state_dir, started, now(), settings.api_token, was_noted=was_noted)
 
@@ -63,17 +63,17 @@ def _begin(request: SyncRequest, settings: Settings, now: dt.datetime, until_not
     return True
 
 
-def _sync(request: SyncRequest, settings: Settings) -> SyncResult | Exception:
+def _sync(request: SyncRequest, settings: Settings) -> SyncResult | BaseException:
     try:
         files = memory_files(settings, reflections=request.reflections, knowledge_graph=request.knowledge_graph)
         return sync_files(settings, files)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         return error
 
 
 def _ended(
     request: SyncRequest,
-    outcome: SyncResult | Exception,
+    outcome: SyncResult | BaseException,
     state_dir: Path,
     started: dt.datetime,
     finished: dt.datetime,
@@ -83,7 +83,7 @@ def _ended(
 ) -> SyncReply:
     """Remember and log `outcome`; where that cannot be done, the result says so."""
     failure = None
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, BaseException):
         failure = _without(failure_of(outcome), secret)
         result = failed(failure, triggered_by=request.triggered_by)
     else:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from akosha_snap.errors import AkoshaSnapError, DamageError, ObjectNotFound
 from akosha_snap.frames import Footer
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.checks.needed import NeededFrame, PackFrames
 from akosha_snap.snapshot.footers import fetch_footer
 from akosha_snap.snapshot.system import System
 
 __all__ = ["check_index"]
-
-_PARALLEL = 8
 
 
 def check_index(system: System, findings: Findings) -> None:
@@ -27,13 +24,12 @@ def check_index(system: System, findings: Findings) -> None:
         except (DamageError, ObjectNotFound) as error:
             return error
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        for pack_id, footer in zip(sizes, pool.map(fetch, sizes), strict=True):
-            key = pack_key(system.id, pack_id)
-            if isinstance(footer, AkoshaSnapError):
-                findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)
-            else:
-                _compare(key, pack_id, footer, findings)
+    for pack_id, footer in zip(sizes, in_threads(fetch, sizes), strict=True):
+        key = pack_key(system.id, pack_id)
+        if isinstance(footer, AkoshaSnapError):
+            findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)
+        else:
+            _compare(key, pack_id, footer, findings)
 
 
 def _compare(key: str, pack_id: bytes, footer: Footer, findings: Findings) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from akosha_snap.errors import ObjectNotFound
 from akosha_snap.manifest.keys import system_marker, upload_marker
+from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.system import System
 
 __all__ = ["check_markers"]
-
-_PARALLEL = 8
 
 
 def check_markers(system: System, findings: Findings) -> None:
@@ -26,8 +23,7 @@ def check_markers(system: System, findings: Findings) -> None:
             return False
         return True
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        for key, found in zip(users, pool.map(is_there, users), strict=True):
-            if not found:
-                detail = "no such marker in the store: Akosha does not see what it marks"
-                findings.problem("marker_missing", key, users[key], detail)
+    for key, found in zip(users, in_threads(is_there, users), strict=True):
+        if not found:
+            detail = "no such marker in the store: Akosha does not see what it marks"
+            findings.problem("marker_missing", key, users[key], detail)

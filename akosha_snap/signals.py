@@ -6,7 +6,7 @@ import signal
 import threading
 from types import FrameType
 
-__all__ = ["Stopped", "Terminated", "catch_signals"]
+__all__ = ["Terminated", "catch_signals", "how_stopped"]
 
 
 class Terminated(KeyboardInterrupt):
@@ -15,15 +15,6 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"signal {number}")
         self.exit_code = 128 + number
-
-
-class Stopped(Exception):
-    """`command` was ended from outside: by a signal, or because nobody reads its output any more."""
-
-    def __init__(self, cause: BaseException, command: str | None) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.command = command
 
 
 def catch_signals() -> None:
@@ -35,6 +26,12 @@ def catch_signals() -> None:
         # left alone where the parent had it ignored, as nohup does
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _terminate)
+
+
+def how_stopped(error: BaseException) -> tuple[str, int]:
+    """The word for what a KeyboardInterrupt (or click's own) stands for, and its exit code."""
+    code = int(getattr(error, "exit_code", 130))
+    return "interrupted" if code == 130 else "terminated", code
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
