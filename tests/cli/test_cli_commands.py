@@ -171,3 +171,15 @@ def test_settings_of_the_environment_reach_s3(
     url = f"s3://{seaweed_bucket}/base?endpoint={seaweed_credentials.endpoint}"
     monkeypatch.delenv("AKOSHA_CLOUD_ENDPOINT")
     assert process("verify", "--store", url, "--level", "open").code == 0
+
+
+def test_prune(cli, store, memory) -> None:
+    for text in ("one", "two"):
+        (memory / "notes.txt").write_text(text)
+        cli("push", memory / "notes.txt", "--recheck")
+    dry = cli("prune", "--keep-last", 1, "--dry-run")
+    assert (dry.code, dry.err) == (0, "")
+    assert "1 snapshot would be dropped, 1 kept" in dry.out
+    done = cli("prune", "--keep-last", 1, "--grace", "25h", "--json").json
+    assert (len(done["dropped"]), done["packs_deleted"]) == (1, 0)
+    assert cli("prune", "--keep-within", "1d").code == 0

@@ -49,6 +49,15 @@ def test_wherever_a_push_dies_the_store_is_whole_and_the_next_push_goes_on(bench
     assert bench.verify(level="data").ok
 
 
+def test_a_pack_is_known_before_it_is_uploaded(bench):
+    interrupt(bench, "/packs/")
+    assert bench.packs() == []
+    (journal,) = bench.state.rglob("pending")
+    assert journal.read_text().split()
+    bench.push({"a": DATA})
+    assert bench.restored() == {"a": DATA}
+
+
 def test_an_interrupted_push_is_no_snapshot(bench):
     interrupt(bench, "manifest.json")
     assert bench.uploads() == []
@@ -117,6 +126,12 @@ class TestJournal:
         journal.clear()
         journal.clear()
         assert journal.pending() == []
+
+    def test_a_line_torn_by_a_crash_spoils_none_after_it(self, tmp_path):
+        (tmp_path / "pending").write_text("ab" * 20)
+        journal = Journal(tmp_path / "pending")
+        journal.add(b"\1" * 32)
+        assert journal.pending() == [b"\1" * 32]
 
     def test_without_a_file_it_remembers_nothing(self):
         journal = Journal(None)
