@@ -32,7 +32,8 @@ def command(
 ) -> None:
     """Put a snapshot's files, the latest by default, into a folder, bit for bit.
 
-    Every byte is checked before a file gets its name; nothing is replaced without --force.
+    Every byte is checked before a file gets its name; nothing is replaced without --force. A file that is
+    there already, bit for bit, stays: a restore that was interrupted goes on when it is run again.
     """
     from akosha_snap import api
     from akosha_snap.cli.output import json_line, warn
