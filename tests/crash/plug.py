@@ -130,7 +130,10 @@ class _Tracer:
 
     def run(self) -> tuple[list[str], bool]:
         os.waitpid(self._pid, 0)
-        self._ptrace(_SETOPTIONS, self._pid, _OPTIONS)
+        if self._ptrace(_SETOPTIONS, self._pid, _OPTIONS):
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            return [], False  # tracing is not allowed here
         self._ptrace(_CONT, self._pid)
         while True:
             thread, status = os.waitpid(-1, _WALL)

@@ -86,6 +86,7 @@ def test_a_restore_into_a_folder_without_room_leaves_nothing_there(small, live, 
     _whole(tmp_path, 1)
 
 
+@pytest.mark.stress
 def test_a_store_without_room_keeps_what_it_has(small, live, tmp_path, monkeypatch):
     monkeypatch.setenv("AKOSHA_SNAP_STORE", str(small / "store"))
     small_file = tmp_path / "small.bin"

@@ -140,7 +140,8 @@ def test_a_push_while_duckdb_counts(proxy, store, tmp_path, memory, monkeypatch,
     _goes_on(proxy, store, tmp_path, memory)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.stress)])
+@pytest.mark.stress
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_what_reads_or_deletes(proxy, store, tmp_path, memory, name):
     _goes_on(proxy, store, tmp_path, memory)
     back = tmp_path / "back"
