@@ -116,7 +116,7 @@ def _asked(request: Request, timeout: float, name: str) -> Iterator[Callable[[],
         ) from error
     try:
         _send(child, request)
-        yield partial(_reply, child, time.monotonic() + timeout, name)
+        yield partial(_reply, child, time.monotonic(), timeout, name)
     finally:  # every way out, Ctrl-C too, leaves no child behind
         child.kill()
         child.wait()
@@ -133,13 +133,14 @@ def _send(child: subprocess.Popen[bytes], request: Request) -> None:
         child.stdin.flush()  # and left open: the child ends when this process does
 
 
-def _reply(child: subprocess.Popen[bytes], until: float, name: str) -> Reply:
+def _reply(child: subprocess.Popen[bytes], started: float, timeout: float, name: str) -> Reply:
     if not (child.stdout and child.stderr):
         raise AssertionError("both are pipes")
     try:
-        code = child.wait(max(until - time.monotonic(), 0))  # its reply, at most a few hundred bytes, fits the pipe
-    except subprocess.TimeoutExpired as error:
-        raise BusyError(f"reading {name} takes too long", hint="try again in a moment") from error
+        left = max(started + timeout - time.monotonic(), 0)
+        code = child.wait(left)  # its reply, at most a few hundred bytes, fits the pipe
+    except subprocess.TimeoutExpired:
+        raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
     if code:
         last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise SourceError(f"the process that reads {name} ended with code {code}: {last}", hint=_BROKEN)
