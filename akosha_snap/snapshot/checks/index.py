@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from akosha_snap.errors import AkoshaSnapError, DamageError, ObjectNotFound
 from akosha_snap.frames import Footer
 from akosha_snap.manifest.keys import pack_key
+from akosha_snap.snapshot.ahead import ahead
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.checks.needed import NeededFrame, PackFrames
 from akosha_snap.snapshot.footers import fetch_footer
@@ -27,13 +26,12 @@ def check_index(system: System, findings: Findings) -> None:
         except (DamageError, ObjectNotFound) as error:
             return error
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        for pack_id, footer in zip(sizes, pool.map(fetch, sizes), strict=True):
-            key = pack_key(system.id, pack_id)
-            if isinstance(footer, AkoshaSnapError):
-                findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)
-            else:
-                _compare(key, pack_id, footer, findings)
+    for pack_id, footer in ahead(fetch, sizes, threads=_PARALLEL, limit=_PARALLEL):  # all at once take much memory
+        key = pack_key(system.id, pack_id)
+        if isinstance(footer, AkoshaSnapError):
+            findings.problem("footer_damaged", key, findings.users(pack_id), footer.message)
+        else:
+            _compare(key, pack_id, footer, findings)
 
 
 def _compare(key: str, pack_id: bytes, footer: Footer, findings: Findings) -> None:
