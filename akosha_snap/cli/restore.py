@@ -36,11 +36,13 @@ def command(
     there already, bit for bit, stays: a restore that was interrupted goes on when it is run again.
     """
     from akosha_snap import api
+    from akosha_snap.cli.heap import return_freed_memory
     from akosha_snap.cli.output import json_line, warn
     from akosha_snap.cli.progress import watching
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
+    return_freed_memory()
     target = open_target(load_settings(store=store, system_id=system_id))
     with watching(as_json=as_json) as observer:
         result = api.restore(

@@ -58,11 +58,13 @@ def command(
     if sample is not None and level not in {"data", "open"}:
         raise click.UsageError("--sample needs --level data or open")
     from akosha_snap import api
+    from akosha_snap.cli.heap import return_freed_memory
     from akosha_snap.cli.output import json_line, warn
     from akosha_snap.cli.progress import watching
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
+    return_freed_memory()
     settings = load_settings(store=store, system_id=system_id)
     target = open_target(settings)
     with watching(as_json=as_json) as observer:

@@ -1,6 +1,6 @@
 """Frames (stored chunks) and packs of them: bytes in, bytes out. Pure: no files, no network."""
 
-from akosha_snap.frames.codec import Codec, decode, decode_chunk, encode
+from akosha_snap.frames.codec import Codec, StoredFrame, decode, decode_chain, decode_chunk, encode
 from akosha_snap.frames.footer import TRAILER_SIZE, Footer, read_footer, read_trailer
 from akosha_snap.frames.hashing import HASH_SIZE, content_hash
 from akosha_snap.frames.limits import (
@@ -30,8 +30,10 @@ __all__ = [
     "Footer",
     "Frame",
     "PackBuilder",
+    "StoredFrame",
     "content_hash",
     "decode",
+    "decode_chain",
     "decode_chunk",
     "encode",
     "read_footer",

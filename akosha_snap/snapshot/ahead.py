@@ -54,5 +54,6 @@ def ahead(
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`function(item)` of each item, in order: requests to the store, eight at a time."""
-    return (result for _, result in ahead(function, items, threads=_REQUESTS, limit=8 * _REQUESTS))
+    """`function(item)` of each item, in order: requests to the store, eight at a time. No more answers wait: the
+    footers of 10 GB take much memory."""
+    return (result for _, result in ahead(function, items, threads=_REQUESTS, limit=_REQUESTS))

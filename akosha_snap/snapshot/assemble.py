@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +15,8 @@ from blake3 import blake3
 
 from akosha_snap.errors import DamageError
 from akosha_snap.events import Observer
-from akosha_snap.manifest import ChunkList
+from akosha_snap.manifest import ChunkList, ListedFile
+from akosha_snap.snapshot.chains import links
 from akosha_snap.snapshot.decoding import decode_frames, with_bases
 from akosha_snap.snapshot.kept_chunks import KeptChunks
 from akosha_snap.snapshot.system import System
@@ -21,6 +24,7 @@ from akosha_snap.snapshot.system import System
 __all__ = ["assemble"]
 
 _READ = 1024 * 1024
+_FINISHERS = 4
 
 
 def assemble(
@@ -31,7 +35,7 @@ def assemble(
     scratch: Path,
     observer: Observer,
 ) -> None:
-    """Fill `outputs` (index in `chunk_list.files` -> empty file open for reading and writing).
+    """Fill `outputs` (index in `chunk_list.files` -> empty file open for reading and writing), durably.
 
     A chunk that others need as base is kept in memory for a while, and then read back from the
     output it was written to; one that is in no output goes to a temporary file in the folder
@@ -42,12 +46,12 @@ def assemble(
         targets = _Targets(chunk_list, outputs)
         frames = with_bases(chunk_list, targets.frames())
         targets.kept = KeptChunks(frames, chunk_list.bases, spill)
-        for i, chunk in decode_frames(system, chunk_list, packs, frames, targets.read):
+        is_link = links(chunk_list, frames, targets.has)
+        for i, chunk in decode_frames(system, chunk_list, packs, frames, is_link, targets.read):
             if isinstance(chunk, DamageError):
                 raise chunk
             observer.advance(targets.write(i, chunk))
-    for number, output in outputs.items():
-        _check_whole(output, chunk_list.files[number].blake3, chunk_list.files[number].name)
+    _finish([(chunk_list.files[number], output) for number, output in outputs.items()])
 
 
 class _Targets:
@@ -78,6 +82,10 @@ class _Targets:
         """The frames that the outputs consist of."""
         return (i for i, index in enumerate(self._file) if index)
 
+    def has(self, i: int) -> bool:
+        """Whether a frame's chunk is part of an output."""
+        return bool(self._file[i])
+
     def write(self, i: int, chunk: bytes) -> int:
         """Put a chunk wherever it goes; returns the bytes of outputs that are done by that."""
         self.kept.put(i, chunk, is_elsewhere=bool(self._file[i]))
@@ -99,11 +107,24 @@ class _Targets:
         return file.read(self._sizes[i])
 
 
-def _check_whole(output: BinaryIO, expected: bytes, name: str) -> None:
-    output.flush()
+def _finish(outputs: list[tuple[ListedFile, BinaryIO]]) -> None:
+    """Make the files durable and compare their BLAKE3; the disk writes while the processor hashes."""
+    pool = ThreadPoolExecutor(_FINISHERS)
+    try:
+        for _, output in outputs:
+            output.flush()
+        durable = [pool.submit(os.fsync, output.fileno()) for _, output in outputs]
+        hashed = [pool.submit(_check_whole, file, output) for file, output in outputs]
+        for step in (*hashed, *durable):
+            step.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a Ctrl-C does not wait for what is under way
+
+
+def _check_whole(file: ListedFile, output: BinaryIO) -> None:
     output.seek(0)
     hasher = blake3()
     while data := output.read(_READ):
         hasher.update(data)
-    if hasher.digest() != expected:
-        raise DamageError(f"{name} does not have the BLAKE3 its manifest names")
+    if hasher.digest() != file.blake3:
+        raise DamageError(f"{file.name} does not have the BLAKE3 its manifest names")

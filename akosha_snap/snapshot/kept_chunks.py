@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 __all__ = ["KeptChunks"]
 
-_IN_MEMORY = 32 * 1024 * 1024
+_IN_MEMORY = 16 * 1024 * 1024
 """Bytes. A base is most often needed by the next session's pack, some 10 MB of chunks later: of 64 sessions
 that spares a restore nearly all of the 700 MB it would write and read again."""
 

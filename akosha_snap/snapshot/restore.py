@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -109,8 +108,6 @@ def write_files(
             outputs = {number: output for number, (_, output) in unfinished.items()}
             assemble(system, chunk_list, packs, outputs, to, observer)
             for number, (path, output) in unfinished.items():
-                output.flush()
-                os.fsync(output.fileno())
                 output.close()
                 finished[chunk_list.files[number].name] = path
         place(finished, to, files, overwrite=overwrite, there=there)

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akosha_snap.errors import DamageError, NewerFormatError
-from akosha_snap.frames import Frame, PackBuilder, content_hash, decode, encode, read_footer
+from akosha_snap.frames import (
+    Codec,
+    Frame,
+    PackBuilder,
+    StoredFrame,
+    content_hash,
+    decode,
+    decode_chain,
+    encode,
+    read_footer,
+)
 from akosha_snap.frames.footer import FrameEntry
 
 contents = st.binary(max_size=2000) | st.builds(prose, st.integers(0, 5000), st.integers(0, 3))
@@ -29,6 +39,27 @@ def test_a_chunk_comes_back(chunk, bases):
 def test_arbitrary_bytes_are_a_chunk_of_the_named_size_or_damage(codec, stored, raw_size, bases):
     with contextlib.suppress(DamageError):
         assert len(decode(codec, stored, raw_size, bases)) == raw_size
+
+
+@profile(100)
+@given(st.lists(contents, min_size=1, max_size=5), st.lists(contents, max_size=2), st.data())
+def test_a_chain_comes_back_or_is_damage(chunks, bases, data):
+    """Each chunk with the one before as its only base; a chunk that a base is no help for ends the chain before it."""
+    frames, before = [], bases
+    for chunk in chunks:
+        codec, stored = encode(chunk, before)
+        if codec == Codec.RAW:
+            frames, bases = [], []
+        frames.append(StoredFrame(codec, stored, len(chunk)))
+        before = [chunk]
+    assert decode_chain(frames, bases) == chunks[-1]
+
+    n = data.draw(st.integers(0, len(frames) - 1))
+    stored = frames[n].stored
+    wrong = data.draw(st.sampled_from([stored + b"x", stored[:-1], b"x" + stored[1:], b""]))
+    with contextlib.suppress(DamageError):
+        frames[n] = frames[n]._replace(stored=wrong)
+        assert decode_chain(frames, bases) == chunks[-1] or frames[n].codec == Codec.RAW
 
 
 @profile(100)

@@ -16,7 +16,8 @@ from helpers import MIB, SYSTEM, Bench, Part, RecordingStore, craft, flipped, le
 from akosha_snap import api
 from akosha_snap.atomic import publish
 from akosha_snap.errors import AkoshaSnapError, ConfigError, ConflictError, DamageError, NothingThereError
-from akosha_snap.frames import read_footer
+from akosha_snap.frames import content_hash, read_footer
+from akosha_snap.frames.footer import FrameEntry
 from akosha_snap.manifest.keys import format_key, manifest_key
 from akosha_snap.snapshot import packer, placing
 from akosha_snap.stores import DirectoryStore, Layer, Store
@@ -430,16 +431,37 @@ class WrongOnce(Layer):
         return data
 
 
-def test_a_bit_that_flips_on_its_way_in_any_frame_is_read_again(bench, target):
-    """Also in one that needs bases, and in a base that nothing else needs."""
-    base, chunk = prose(50_000, "base"), prose(50_000, "base")[:-3] + b"end"
-    crafted = craft(bench, [[Part(base), Part(chunk, (base,))]], {"f": [chunk]})
-    (key,) = crafted.packs
+@pytest.fixture
+def chain(bench) -> tuple[str, list[bytes], list[FrameEntry]]:
+    """Chunks of which each is needed by the next one alone, the last by a file: key of their pack, chunks, frames."""
+    chunks = [prose(50_000 - 3 * n, "base") + b"end" * n for n in range(4)]
+    parts = [Part(chunk, tuple(chunks[n - 1 : n]) if n else ()) for n, chunk in enumerate(chunks)]
+    (key,) = craft(bench, [parts], {"f": [chunks[-1]]}).packs
     pack = bench.store.get(key)
-    for frame in read_footer(pack, len(pack)).entries():
+    frames = list(read_footer(pack, len(pack)).entries())
+    assert [len(frame.bases) for frame in frames[:4]] == [0, 1, 1, 1]
+    return key, chunks, frames
+
+
+def test_a_bit_that_flips_on_its_way_in_any_frame_is_read_again(bench, target, chain):
+    """Also in one that needs bases, and in a base that nothing else needs."""
+    key, chunks, frames = chain
+    for frame in frames:
         at = frame.offset + frame.stored_size // 2
         api.restore(WrongOnce(bench.store, key, at), system_id=SYSTEM, to=target, force=True)
-        assert (target / "f").read_bytes() == chunk
+        assert (target / "f").read_bytes() == chunks[-1]
+
+
+def test_the_damaged_one_is_named_of_frames_that_are_decoded_together(bench, target, chain):
+    key, chunks, frames = chain
+    pack = bench.store.get(key)
+    for chunk, frame in zip(chunks, frames, strict=False):
+        bench.store.put(key, flipped(pack, 8 * (frame.offset + frame.stored_size // 2)))
+        with pytest.raises(
+            DamageError, match=f"chunk {content_hash(chunk).hex()} at byte {frame.offset} of pack {key}"
+        ):
+            bench.restore(to=target)
+        assert names(target) == set()
 
 
 class TestNoSpace:

@@ -25,6 +25,8 @@ __all__ = ["check_data"]
 _FILLER = 4 * 1024 * 1024
 """Bytes at most in one read of what no snapshot needs: footers, and chunks of snapshots long gone."""
 
+_NOT_YET = -1
+
 
 class _Part(NamedTuple):
     """A stretch of a pack to read, and the frame it is, if it is one that is needed."""
@@ -60,10 +62,11 @@ class _Reader:
 
     def __init__(self, system: System, findings: Findings, spill: BinaryIO) -> None:
         self._packs = system.packs
-        self._is_base = {base for pack in findings.frames.values() for frame in pack.values() for base in frame.bases}
-        self._spill = spill
-        self._spilled: dict[Location, tuple[int, int]] = {}
         self._findings = findings
+        self._pack = {pack_id: number for number, pack_id in enumerate(findings.frames)}
+        self._spill = spill
+        self._spilled = dict.fromkeys(self._all_bases(), _NOT_YET)
+        """Of each base, as one number (`_place`): where its chunk lies in `_spill`."""
         self._hashers: dict[bytes, blake3] = {}
         self.lost: set[bytes] = set()
         self.damaged: dict[bytes, dict[int, str]] = {}
@@ -80,7 +83,7 @@ class _Reader:
                 self._findings.damaged.add((part.span.pack, part.span.offset))
             return
         self._hashers.setdefault(part.span.pack, blake3()).update(stored)
-        if part.frame and all(base in self._spilled for base in part.frame.bases):
+        if part.frame and all(self._spilled[self._place(*base)] != _NOT_YET for base in part.frame.bases):
             # With a base lost nothing can be said of this frame; the base is reported.
             self._decode(part.span, part.frame, stored)
 
@@ -96,14 +99,22 @@ class _Reader:
             self.damaged.setdefault(span.pack, {})[span.offset] = error.message
             self._findings.damaged.add((span.pack, span.offset))
             return
-        if (span.pack, span.offset) in self._is_base:
-            self._spilled[span.pack, span.offset] = (self._spill.seek(0, 2), len(chunk))
+        place = self._place(span.pack, span.offset)
+        if place in self._spilled:
+            self._spilled[place] = self._spill.seek(0, 2)
             self._spill.write(chunk)
 
-    def _chunk(self, place: Location) -> bytes:
-        position, size = self._spilled[place]
-        self._spill.seek(position)
-        return self._spill.read(size)
+    def _chunk(self, base: Location) -> bytes:
+        pack_id, offset = base
+        self._spill.seek(self._spilled[self._place(*base)])
+        return self._spill.read(self._findings.frames[pack_id][offset].raw_size)
+
+    def _all_bases(self) -> Iterator[int]:
+        frames = (frame for pack in self._findings.frames.values() for frame in pack.values())
+        return (self._place(*base) for frame in frames for base in frame.bases)
+
+    def _place(self, pack_id: bytes, offset: int) -> int:
+        return self._pack[pack_id] << 32 | offset
 
 
 def _bases_first(system: System, findings: Findings) -> list[bytes]:
