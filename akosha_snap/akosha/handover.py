@@ -18,7 +18,7 @@ from akosha_snap.source import Kind, read_records
 
 __all__ = ["NOTHING", "PART_BYTES", "PART_RECORDS", "Handover"]
 
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
 """Bytes of a part: the worker takes all of it into memory, several times over."""
 
 PART_RECORDS = 2_000

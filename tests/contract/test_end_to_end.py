@@ -43,18 +43,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _session(home: Path, name: str, count: int) -> set[str]:
-    """One whole session; returns the texts it stored through the adapter.
-
-    They were in the database's log when its end pushed them, those of the first session in the log alone.
-    """
+    """One whole session, whose end pushes while all of it is in the database's log; returns the texts it stored."""
     command = [sys.executable, str(SCRIPT), name, str(count)]
     with (home / "session-buddy.log").open("ab") as log:
         done = subprocess.run(command, cwd=home / "project", stdout=subprocess.PIPE, stderr=log, timeout=180)
     assert done.returncode == 0, (home / "session-buddy.log").read_text()[-3000:]
     result = json.loads(done.stdout)
     assert Path(result["path"]) == home / ".claude" / "data" / "reflection.duckdb"
-    assert result["in_the_log"] > 1_000
-    print(name, result)
+    assert result["in_the_log"] > 10_000
+    assert (result["in_the_file"] == 12_288) is (name == "first"), "three headers and no more"
     return set(result["texts"])
 
 
