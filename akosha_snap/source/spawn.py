@@ -102,7 +102,7 @@ def _ask(request: Request, timeout: float, name: str) -> Reply:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
     if reply.failure:
-        raise SourceError.named(reply.failure.kind)(reply.failure.message, hint=reply.failure.hint)
+        raise reply.failure.error()
     return reply
 
 
