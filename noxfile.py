@@ -12,6 +12,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PYPROJECT = nox.project.load_toml(Path(__file__).parent / "pyproject.toml")
 
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Whatever the shell says: each process a test starts would compile again what it imports, for Akosha 4 s of CPU."""
+
 ON_EVERY_CORE = ["--numprocesses", "auto", "--dist", "worksteal"]
 FUZZED = ["chunk_list", "database", "footer", "frame", "manifest", "pack", "store_format", "wal"]
 
@@ -20,7 +23,7 @@ FUZZED = ["chunk_list", "database", "footer", "frame", "manifest", "pack", "stor
 def tests(session: nox.Session) -> None:
     """The whole test suite, a real SeaweedFS included; fails under 90% coverage."""
     session.install("--quiet", "--editable", ".", *_group("test"))
-    session.run("pytest", "--cov", *ON_EVERY_CORE, *session.posargs)
+    session.run("pytest", "--cov", *ON_EVERY_CORE, *session.posargs, env=BYTECODE)
 
 
 @nox.session
@@ -36,14 +39,14 @@ def lint(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """The real akosha and session-buddy (their last releases for Python 3.13): manifests, worker, server, end hook."""
     session.install("--quiet", "--editable", ".", *_group("contract"))
-    session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs)
+    session.run("pytest", "-m", "akosha", "tests/contract", *session.posargs, env=BYTECODE)
 
 
 @nox.session
 def stress(session: nox.Session) -> None:
     """The long fault tests that the others leave out."""
     session.install("--quiet", "--editable", ".", *_group("test"))
-    session.run("pytest", "-m", "stress", *session.posargs)
+    session.run("pytest", "-m", "stress", *session.posargs, env=BYTECODE)
 
 
 @nox.session

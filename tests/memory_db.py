@@ -17,7 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["GRAPH", "REFLECTION", "WRITER_TOTAL", "build", "check_writer", "live_session", "writer_process"]
+__all__ = [
+    "GRAPH",
+    "REFLECTION",
+    "WRITER_TOTAL",
+    "build",
+    "check_writer",
+    "live_session",
+    "session_without_checkpoint",
+    "writer_process",
+]
 
 REFLECTION = "reflection.duckdb"
 GRAPH = "knowledge_graph.duckdb"
@@ -156,6 +165,14 @@ def live_session(folder: Path, *, seed: int, checkpoint: bool = True) -> None:
     # Only a process that dies leaves a WAL behind: closing a database checkpoints it
     source = "import sys, memory_db as m, pathlib as p; m._session(p.Path(sys.argv[1]), int(sys.argv[2]), leave=True)"
     subprocess.run([sys.executable, "-c", source, str(folder), str(seed)], cwd=Path(__file__).parent, check=True)
+
+
+def session_without_checkpoint(connection: Any, *, conversations: int, seed: int = 1) -> None:
+    """A first session on `connection`, which is open to an empty file: tables and conversations, all in its WAL."""
+    maker = _Maker(seed)
+    connection.execute(_REFLECTION_DDL)
+    for _ in range(conversations):
+        _insert(connection, "conversations_v2", [maker.conversation()])
 
 
 def _session(folder: Path, seed: int, *, leave: bool) -> None:

@@ -32,10 +32,17 @@ async def session(name: str, count: int) -> dict[str, Any]:
     assert "Session ended successfully" in said, said
     (sync,) = [task for task in asyncio.all_tasks() if task.get_name() == "akosha_sync_upload"]
     await sync
+    in_the_log = Path(f"{database.db_path}.wal").stat().st_size  # never opened: that would drop the lock
+    in_the_file = Path(database.db_path).stat().st_size
     # As a longer session has done, or one that is shut down well. With all of it still in the log the next session
     # could not replay it (DuckDB 1.5.6 and 2.0.1), would take it for a stale one, and delete it.
     database.conn.execute("FORCE CHECKPOINT")
-    return {"texts": [*texts, f"{name} reflection"], "path": database.db_path}
+    return {
+        "texts": [*texts, f"{name} reflection"],
+        "path": database.db_path,
+        "in_the_log": in_the_log,
+        "in_the_file": in_the_file,
+    }
 
 
 if __name__ == "__main__":

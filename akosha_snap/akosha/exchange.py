@@ -24,6 +24,8 @@ __all__ = ["Exchange", "RequestTooLarge", "SessionLost"]
 _GOODBYE_TIMEOUT = 2.0
 _MAX_REDIRECTS = 3
 _REDIRECTS = {301, 302, 307, 308}
+_SLICE = 262_144
+"""Bytes of a body given to httpx at a time."""
 
 
 class _Answer(NamedTuple):
@@ -142,10 +144,11 @@ class Exchange:
         self, body: bytes, read: Callable[[httpx.Response, Iterator[bytes]], _Answer]
     ) -> Callable[[Send], _Answer]:
         """One request. It may be left to itself when it is late, so it changes nothing of ours."""
-        url, headers = self._url, self._session_headers()
+        url = self._url
+        headers = {**self._session_headers(), "Content-Length": str(len(body))}
 
         def work(send: Send) -> _Answer:
-            with send("POST", url, content=body, headers=headers) as response:
+            with send("POST", url, content=_slices(body), headers=headers) as response:
                 if response.status_code in _REDIRECTS:
                     return _Answer(location=response.headers.get("location", ""))
                 self._check(response)
@@ -180,6 +183,16 @@ class Exchange:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return masked(text)[:300]
+
+
+def _slices(body: bytes) -> Iterator[bytes]:
+    """The body once, piece by piece.
+
+    httpx's response and its stream refer to each other, and to the request: a body given as bytes stays in memory
+    until the next garbage collection, 4 MB for each batch (100 MB of them with Python 3.13). A generator lets go of it.
+    """
+    for start in range(0, len(body), _SLICE):
+        yield body[start : start + _SLICE]
 
 
 def _checked(url: str, shown: str) -> str:

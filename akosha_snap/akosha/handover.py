@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from akosha_snap.source import Kind, read_records
 
 __all__ = ["NOTHING", "PART_BYTES", "PART_RECORDS", "Handover"]
 
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
 """Bytes of a part: the worker takes all of it into memory, several times over."""
 
 PART_RECORDS = 2_000
 """Records of a part; the worker of Akosha 0.11 needs half a minute for them."""
 
-NOTHING = b'{"conversations":[]}'
+_HEAD, _TAIL = b'{"conversations":[', b"]}"
+
+NOTHING = _HEAD + _TAIL
 
 _GROUP = 500
 """Records looked up in the ledger together."""
@@ -52,8 +55,7 @@ class Handover:
         self._policy: EmbeddingPolicy = policy
         self._scratch = scratch
         self._memories: Iterator[Memory] | None = None
-        self._left_over: list[bytes] = []
-        self._left_ids: list[str] = []
+        self._left_over: tuple[str, bytes] | None = None
         self._pending: bytes | None = None
         self.ids: list[str] = []
         """Of the records in the part that is handed over and not acknowledged."""
@@ -86,18 +88,17 @@ class Handover:
     def _next_part(self) -> bytes:
         if self._memories is None:
             self._memories = self._new_memories()
-        pieces, ids = self._left_over, self._left_ids
-        self._left_over, self._left_ids = [], []
-        size = sum(map(len, pieces))
+        ids: list[str] = []
+        part = io.BytesIO()  # which gives its bytes away without a copy
+        part.write(_HEAD)
         try:
-            for memory in self._memories:
-                piece = as_conversation(memory)
-                if pieces and (len(pieces) == PART_RECORDS or size + len(piece) > PART_BYTES):
-                    self._left_over, self._left_ids = [piece], [memory.memory_id]
+            for key, piece in self._pieces(self._memories):
+                if ids and (len(ids) == PART_RECORDS or part.tell() + len(piece) > PART_BYTES):
+                    self._left_over = key, piece
                     break
-                pieces.append(piece)
-                ids.append(memory.memory_id)
-                size += len(piece)
+                part.write(b"," if ids else b"")
+                part.write(piece)
+                ids.append(key)
             else:
                 self.exhausted = True
         except BaseException:
@@ -106,7 +107,16 @@ class Handover:
         if self.exhausted:
             self.close()
         self.ids = ids
-        return b'{"conversations":[' + b",".join(pieces) + b"]}"
+        part.write(_TAIL)
+        return part.getvalue()
+
+    def _pieces(self, memories: Iterator[Memory]) -> Iterator[tuple[str, bytes]]:
+        """The id and the JSON of each memory, that first which the last part had no room for."""
+        if self._left_over:
+            left, self._left_over = self._left_over, None
+            yield left
+        for memory in memories:
+            yield memory.memory_id, as_conversation(memory)
 
     def _new_memories(self) -> Iterator[Memory]:
         """The memories of the snapshot that the ledger does not have, each once."""

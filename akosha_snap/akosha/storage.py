@@ -7,7 +7,9 @@ import datetime as dt
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from akosha_snap.akosha.handover import NOTHING, Handover
 from akosha_snap.akosha.ledger import Ledger
@@ -37,6 +39,8 @@ MAX_TRIES = 3
 """Times that records which do not arrive are handed over."""
 
 _KEY = re.compile(r"systems/([A-Za-z0-9_-]{1,100})/([^/]+)/([^/]+)")
+
+_T = TypeVar("_T")
 
 Confirm = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 
@@ -93,6 +97,8 @@ class SnapshotStorage:
         self._report = report
         self._scratch = scratch
         self._lock = threading.RLock()  # the worker asks for many uploads at once; one is restored at a time
+        # and in one thread: each further one keeps memory of its own, after the work too, 100 MB in all
+        self._restoring = ThreadPoolExecutor(1, thread_name_prefix="akosha-snap")
         self._offered: dict[str, tuple[str, Manifest]] | None = None
         self._handovers: dict[Upload, Handover] = {}
         self._tries: dict[Upload, int] = {}
@@ -129,7 +135,10 @@ class SnapshotStorage:
         parsed = _KEY.fullmatch(key.replace("//", "/"))
         if not parsed or not is_upload_id(parsed[2]):
             return None
-        return await asyncio.to_thread(self._read, (parsed[1], parsed[2]), parsed[3])
+        upload, name = (parsed[1], parsed[2]), parsed[3]
+        if name == "manifest.json":
+            return await asyncio.to_thread(self._manifest, upload)
+        return await self._in_thread(self._restored, upload, name)
 
     async def get(self, key: str) -> bytes | None:
         """The same as `download`, by the name the worker uses for memories.json."""
@@ -146,6 +155,7 @@ class SnapshotStorage:
                 handover.close()
             self._handovers.clear()
             self._ledger.close()
+        self._restoring.shutdown(wait=False)
 
     async def settle(self) -> None:
         """Acknowledge what was handed over, as the last thing before `close`.
@@ -175,9 +185,12 @@ class SnapshotStorage:
     async def _acknowledge(self, *, last: bool = False) -> None:
         for upload, handover in list(self._handovers.items()):
             arrived = await self._confirm(handover.ids) if self._confirm and handover.ids else None
-            await asyncio.to_thread(self._finish_part, upload, handover, arrived, last=last)
+            await self._in_thread(self._finish_part, upload, handover, arrived, last)
 
-    def _finish_part(self, upload: Upload, handover: Handover, arrived: Collection[str] | None, *, last: bool) -> None:
+    async def _in_thread(self, work: Callable[..., _T], *arguments: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._restoring, work, *arguments)
+
+    def _finish_part(self, upload: Upload, handover: Handover, arrived: Collection[str] | None, last: bool) -> None:
         with self._lock:
             handover.acknowledge(arrived)
             if not handover.exhausted or (last and handover.lost):
@@ -201,9 +214,7 @@ class SnapshotStorage:
             for upload in self._handovers.keys() - offered:
                 self._handovers.pop(upload).close()
 
-    def _read(self, upload: Upload, name: str) -> bytes | None:
-        if name == "manifest.json":
-            return self._manifest(upload)
+    def _restored(self, upload: Upload, name: str) -> bytes | None:
         offered = (self._offered or {}).get(upload[0])
         manifest = offered[1] if offered and offered[0] == upload[1] else self._offers.manifest(upload)
         if manifest is None:

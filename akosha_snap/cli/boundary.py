@@ -8,8 +8,9 @@ import sys
 import threading
 from typing import NoReturn
 
-from akosha_snap.cli.failure import Failure, describe
+from akosha_snap.cli.failure import describe
 from akosha_snap.cli.stopped import Stopped
+from akosha_snap.failure import Failure
 
 __all__ = ["leave", "run"]
 
@@ -64,7 +65,7 @@ def _print(failure: Failure, as_json: bool) -> None:
         return
     import msgspec
 
-    click.echo(msgspec.json.encode({"error": failure._asdict()}), err=True)
+    click.echo(msgspec.json.encode({"error": failure}), err=True)
 
 
 def _prepare_streams() -> None:

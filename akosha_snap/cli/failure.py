@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from akosha_snap.errors import AkoshaSnapError, DamageError, NewerFormatError
+from akosha_snap.failure import Failure
 from akosha_snap.signals import how_stopped
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Failure", "describe"]
+__all__ = ["describe"]
 
 _SAFE = {
     "push": "every snapshot in the store is whole; run the same push again, what was uploaded is reused",
@@ -20,20 +21,6 @@ _SAFE = {
     "prune": "every snapshot that is left is whole; run the same prune again",
 }
 _DEBUG = "run with AKOSHA_SNAP_DEBUG=1 for the traceback"
-
-
-class Failure(NamedTuple):
-    """One failure, fit to be printed: `message` and `hint` are one line each."""
-
-    kind: str
-    message: str
-    hint: str
-    exit_code: int
-
-    @property
-    def line(self) -> str:
-        """What failed and what to do next."""
-        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 def describe(error: BaseException, command: str | None = None) -> Failure:

@@ -15,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from akosha_snap.errors import AkoshaSnapError
+from akosha_snap.failure import Failure
 from akosha_snap.source.records import count_records
 from akosha_snap.source.staging import stage
-from akosha_snap.source.wire import Failure, Reply, Request
+from akosha_snap.source.wire import Reply, Request
 
 __all__ = ["main"]
 
@@ -53,7 +54,7 @@ def _serve(request: Request) -> Reply:
         into = Path(os.fsdecode(request.into))
         staged = stage(paths[0], into, deadline=request.deadline, before=request.before)
     except AkoshaSnapError as error:
-        return Reply(failure=Failure(type(error).__name__, error.message, error.hint))
+        return Reply(failure=Failure.of(error))
     # JSON is UTF-8, the folder's name need not be
     files = [msgspec.structs.replace(file, path=file.name) for file in staged.files]
     return Reply(staged=msgspec.structs.replace(staged, files=files))

@@ -24,10 +24,6 @@ MEMORY = "64MB"
 """A WAL of 237 MB was replayed with this in 1.3 s, as fast as with four times as much, at 141 MB for the
 whole process against 324. What does not fit is spilled; at worst we try again without a limit."""
 
-_READ_AHEAD = "100KB"
-"""What DuckDB holds ready of a result, besides that limit: 200,000 records took 1.5.6 232 MB with its own 1 MB, which
-it takes to be of much smaller rows, and 130 with this, in the same 13 s; 2.0.1 140 either way."""
-
 _REPLAY_WRITES = "Could not write file"
 """What DuckDB 1.5.6 says where it replays a WAL that made an index over rows it holds itself: that writes blocks to
 the file, also when it was opened to be read. A Session-Buddy just started leaves such a WAL; 2.0.1 reads it."""
@@ -97,7 +93,6 @@ def _engine(spill: str, memory: str | None) -> DuckDBPyConnection:
     try:
         connection: DuckDBPyConnection = duckdb.connect(":memory:", config=config)
         connection.execute("SET enable_progress_bar = false")  # it prints one, to stdout, after 2 s
-        connection.execute(f"SET streaming_buffer_size = '{_READ_AHEAD}'")
     except duckdb.Error as error:
         raise SourceError(
             f"DuckDB {duckdb.__version__} does not start: {error}",

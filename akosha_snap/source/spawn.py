@@ -149,7 +149,7 @@ def _reply(child: subprocess.Popen[bytes], started: float, timeout: float, name:
     except msgspec.DecodeError as error:
         raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
     if reply.failure:
-        raise SourceError.named(reply.failure.kind)(reply.failure.message, hint=reply.failure.hint)
+        raise reply.failure.error()
     return reply
 
 

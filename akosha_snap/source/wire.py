@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from akosha_snap.failure import Failure
 from akosha_snap.source.model import RecordCounts, StagedSource
 from akosha_snap.source.seen import Seen
 
-__all__ = ["Failure", "Reply", "Request"]
+__all__ = ["Reply", "Request"]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -20,14 +21,6 @@ class Request(msgspec.Struct, frozen=True):
     into: bytes = b""
     deadline: float = 0.0
     before: Seen | None = None
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """An error of ours, to be raised again in the parent."""
-
-    kind: str
-    message: str
-    hint: str
 
 
 class Reply(msgspec.Struct, frozen=True):

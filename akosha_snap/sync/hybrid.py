@@ -9,7 +9,6 @@ import msgspec
 from akosha_snap.config import Given, Method, checked_given
 from akosha_snap.sync.host_settings import host_settings
 from akosha_snap.sync.process import answer
-from akosha_snap.sync.results import raised
 from akosha_snap.sync.wire import SyncRequest
 
 __all__ = ["HybridAkoshaSync"]
@@ -55,6 +54,6 @@ class HybridAkoshaSync:
             )
         )
         if reply.failure:
-            raise raised(reply.failure)
+            raise reply.failure.error()
         built: dict[str, Any] = msgspec.to_builtins(reply.result)
         return built

@@ -12,10 +12,11 @@ import msgspec
 
 from akosha_snap.config import Secret, Settings, load_settings, state_dir_at_least
 from akosha_snap.errors import AkoshaSnapError, BusyError, SourceError
+from akosha_snap.failure import Failure
 from akosha_snap.sync.files import memory_files
 from akosha_snap.sync.log import append
 from akosha_snap.sync.matrix import sync_files
-from akosha_snap.sync.results import SyncFailure, SyncResult, failed, failure_of
+from akosha_snap.sync.results import SyncResult, failed, failure_of
 from akosha_snap.sync.state import SyncRecord, note, note_start, under_way
 from akosha_snap.sync.wire import SESSION_END, SyncReply, SyncRequest
 
@@ -106,7 +107,7 @@ def _with(result: SyncResult, warnings: list[str]) -> SyncResult:
     return msgspec.structs.replace(result, warnings=[*result.warnings, *warnings])
 
 
-def _without(failure: SyncFailure, secret: Secret | None) -> SyncFailure:
+def _without(failure: Failure, secret: Secret | None) -> Failure:
     """No error of ours holds a secret; one of a library might."""
     if secret is None:
         return failure

@@ -15,7 +15,8 @@ import msgspec
 
 from akosha_snap.atomic import make_private, publish, sweep, temporary_file
 from akosha_snap.errors import BusyError, SourceError
-from akosha_snap.sync.results import SyncFailure, SyncResult
+from akosha_snap.failure import Failure
+from akosha_snap.sync.results import SyncResult
 
 __all__ = ["SyncRecord", "SyncState", "is_under_way", "note", "note_start", "read_state", "state_path", "under_way"]
 
@@ -32,7 +33,7 @@ class SyncRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: dt.datetime
     finished_at: dt.datetime
     result: SyncResult
-    failure: SyncFailure | None = None
+    failure: Failure | None = None
 
 
 class SyncState(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from akosha_snap.errors import AkoshaSnapError, NothingThereError, PartialError,
 from akosha_snap.snapshot.results import PushResult
 from akosha_snap.stores.masking import masked
 from akosha_snap.sync.log import log_path
-from akosha_snap.sync.results import SyncResult, raised
+from akosha_snap.sync.results import SyncResult
 from akosha_snap.sync.state import SyncRecord, is_under_way, read_state
 
 __all__ = ["SyncStatus", "complaint", "partly", "sync_status"]
@@ -83,7 +83,7 @@ def complaint(status: SyncStatus, max_age: float | None = None) -> AkoshaSnapErr
             hint=f"run `akosha-snap push`; the log is {status.log}",
         )
     if status.state == "failed" and status.last and status.last.failure:
-        return raised(status.last.failure)
+        return status.last.failure.error()
     return partly(status.last.result) if status.last else None
 
 

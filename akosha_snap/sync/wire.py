@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from akosha_snap.config import Given
-from akosha_snap.sync.results import SyncFailure, SyncResult
+from akosha_snap.failure import Failure
+from akosha_snap.sync.results import SyncResult
 
 __all__ = ["SESSION_END", "SyncReply", "SyncRequest"]
 
@@ -31,4 +32,4 @@ class SyncReply(msgspec.Struct, frozen=True):
     """How it went; with `failure`, `result` says the same in a result's own words."""
 
     result: SyncResult
-    failure: SyncFailure | None = None
+    failure: Failure | None = None

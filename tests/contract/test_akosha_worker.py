@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +21,11 @@ import pytest
 
 from akosha_snap import api
 from akosha_snap.akosha import SnapshotStorage
+from akosha_snap.akosha import __main__ as cli
+from akosha_snap.config import load_settings
+from akosha_snap.errors import StoreNotCreated
 from akosha_snap.stores import open_store
+from akosha_snap.sync import sync_in_background, sync_status
 
 with warnings.catch_warnings():
     # What akosha 0.11 depends on still uses pydantic's json_encoders
@@ -116,8 +122,6 @@ def test_every_conversation_is_there_once(
 
 
 def assert_holds(found: list[dict[str, Any]], live: Path) -> None:
-    import json
-
     expected = ids(live)
     by_kind: dict[str, list[str]] = {kind: [] for kind in expected}
     for row in found:
@@ -175,6 +179,37 @@ def test_the_long_lived_loop(live: Path, store_url: str, storage: SnapshotStorag
     polled(check, storage)
 
 
+@pytest.mark.seaweed
+def test_a_session_that_is_in_the_log_alone(
+    seaweed: Any, seaweed_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is open in this very process and was never checkpointed; the end hook pushes, the worker ingests."""
+    monkeypatch.setenv("AKOSHA_CLOUD_BUCKET", seaweed_bucket)
+    monkeypatch.setenv("AKOSHA_CLOUD_ENDPOINT", seaweed.endpoint)
+    monkeypatch.setenv("AKOSHA_SYSTEM_ID", SYSTEM)
+    monkeypatch.setenv("AKOSHA_SNAP_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("AKOSHA_SNAP_STATE_DIR", str(tmp_path / "state"))
+    path = tmp_path / memory_db.REFLECTION
+    with duckdb.connect(str(path), config={"checkpoint_threshold": "1TB"}) as session:
+        memory_db.session_without_checkpoint(session, conversations=20)
+        assert path.stat().st_size == 12_288, "three headers"
+        assert sync_in_background()
+        wait_for(lambda: sync_status(load_settings(), dt.datetime.now(dt.UTC)).state == "ok")
+        outsider = [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])", str(path)]
+        assert subprocess.run(outsider, stderr=subprocess.DEVNULL).returncode, "it is the session's own, still"
+        assert path.stat().st_size == 12_288
+        wanted = {row[0] for row in session.execute("SELECT id FROM conversations_v2").fetchall()}
+
+        async def check(poll: Any, hot_store: Any) -> None:
+            assert [await poll(), await poll()] == [1, 0]
+            found = [json.loads(row["metadata"])["original_id"] for row in await rows(hot_store)]
+            assert sorted(found) == sorted(wanted)
+
+        storage = SnapshotStorage(open_store(f"s3://{seaweed_bucket}", endpoint=seaweed.endpoint))
+        polled(check, storage)
+        storage.close()
+
+
 # --- python -m akosha_snap.akosha -------------------------------------------------------------------------------
 
 
@@ -194,32 +229,81 @@ def ended(process: subprocess.Popen[str]) -> str:
         process.kill()
 
 
+Run = Callable[..., list[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same command to its end in this process, which has Akosha imported already; returns its lines on stderr."""
+    monkeypatch.setenv("AKOSHA_SNAP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda *, verbose: None)  # the log here is pytest's
+
+    def to_its_end(*arguments: str) -> list[str]:
+        capsys.readouterr()
+        cli.command.main(["--store", str(tmp_path / "store"), "--once", *arguments], standalone_mode=False)
+        return capsys.readouterr().err.splitlines()
+
+    return to_its_end
+
+
+def in_the_hot_store(count: int) -> list[str]:
+    """What the command says, after its first line, when so many records were handed over."""
+    said = [f"akosha-snap: {count} records are in the hot store"] if count else []
+    return [*said, "nothing is new any more"]
+
+
+def hot_file(folder: Path) -> Path:
+    return folder / "state" / "akosha" / "hot.duckdb"
+
+
 def stored(folder: Path) -> int:
-    with duckdb.connect(str(folder / "state" / "akosha" / "hot.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(hot_file(folder)), read_only=True) as connection:
         return int(connection.execute("SELECT count(*) FROM conversations").fetchall()[0][0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_runner_is_stopped_and_goes_on(number: signal.Signals, live: Path, tmp_path: Path) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "it takes too long"
+        time.sleep(0.005)
+
+
+def test_the_runner_is_stopped_and_goes_on(live: Path, tmp_path: Path, run: Run) -> None:
     memory_db.live_session(live, seed=1)
     push(str(tmp_path / "store"), live)
     with runner(tmp_path, "--poll", "1") as process:
-        hot = tmp_path / "state" / "akosha" / "hot.duckdb.handed-over.sqlite"
-        until = time.monotonic() + 60
-        while not hot.exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_for(Path(f"{hot_file(tmp_path)}.handed-over.sqlite").exists)
         time.sleep(0.7)  # it is in the middle of it
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         said = ended(process)
-        if number != signal.SIGKILL:
-            assert process.returncode == 0, said
-            assert said.endswith("stopped\n")
-    for _ in range(2):
-        with runner(tmp_path, "--once") as process:
-            said = ended(process)
-            assert process.returncode == 0, said
-            assert said.endswith("nothing is new any more\n")
-        assert stored(tmp_path) == 67 + 25
+        assert process.returncode == 0, said
+        assert said.endswith("stopped\n")
+    run()
+    assert stored(tmp_path) == 67 + 25
+    assert run()[1:] == in_the_hot_store(0)
+
+
+def test_killed_in_the_middle_of_handing_over(live: Path, tmp_path: Path, run: Run) -> None:
+    """A real SIGKILL while Akosha inserts the records: what it had then is not inserted twice, and the rest comes."""
+    for seed in range(4):
+        memory_db.live_session(live, seed=seed)
+    push(str(tmp_path / "store"), live)
+    everything = 67 + 4 * 25
+    with runner(tmp_path, "--once") as process:
+        log = Path(f"{hot_file(tmp_path)}.wal")
+        wait_for(lambda: log.exists() and log.stat().st_size > 20 * 384 * 4)  # some 10 to 20 records' vectors
+        process.kill()
+        ended(process)
+    assert process.returncode == -signal.SIGKILL
+    arrived = stored(tmp_path)
+    assert 0 < arrived < everything, "in the middle of it"
+    assert run()[1:] == in_the_hot_store(everything), "the part comes again, and Akosha has some of it"
+    assert stored(tmp_path) == everything
+    assert run()[1:] == in_the_hot_store(0)
+    with duckdb.connect(str(hot_file(tmp_path)), read_only=True) as connection:
+        query = "SELECT json_extract_string(metadata, '$.original_id') FROM conversations"
+        found = [row[0] for row in connection.execute(query).fetchall()]
+    assert sorted(found) == sorted(set().union(*ids(live).values())), "each once"
 
 
 _KILLED = """
@@ -239,7 +323,7 @@ command.main(sys.argv[2:], standalone_mode=False)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_between_handing_over_and_remembering_it(moment: str, live: Path, tmp_path: Path) -> None:
+def test_killed_between_handing_over_and_remembering_it(moment: str, live: Path, tmp_path: Path, run: Run) -> None:
     """A real SIGKILL, when the hot store holds the first records and the ledger does not (or does) know it."""
     push(str(tmp_path / "store"), live)
     with runner(tmp_path, "--once", prefix=["-c", _KILLED, moment]) as process:
@@ -248,29 +332,19 @@ def test_killed_between_handing_over_and_remembering_it(moment: str, live: Path,
     assert stored(tmp_path) == 67
     memory_db.live_session(live, seed=1)
     push(str(tmp_path / "store"), live)
-    with runner(tmp_path, "--once") as process:
-        said = ended(process)
-    assert process.returncode == 0, said
-    handed_over = {"before": 67 + 25, "after": 25}[moment]
-    assert said.splitlines()[1:] == [
-        f"akosha-snap: {handed_over} records are in the hot store",
-        "nothing is new any more",
-    ]
+    assert run()[1:] == in_the_hot_store({"before": 67 + 25, "after": 25}[moment])
     assert stored(tmp_path) == 67 + 25
 
 
-def test_a_hot_store_made_anew_gets_everything(live: Path, tmp_path: Path) -> None:
+def test_a_hot_store_made_anew_gets_everything(live: Path, tmp_path: Path, run: Run) -> None:
     push(str(tmp_path / "store"), live)
-    hot = tmp_path / "state" / "akosha" / "hot.duckdb"
     for anew in (False, True):
         if anew:
-            hot.unlink()
-            with duckdb.connect(str(hot)):
+            hot_file(tmp_path).unlink()
+            with duckdb.connect(str(hot_file(tmp_path))):
                 pass  # by somebody else
-        with runner(tmp_path, "--once") as process:
-            said = ended(process)
-        assert process.returncode == 0, said
-        assert ("this is not the hot store" in said) is anew
+        said = run()
+        assert any("this is not the hot store" in line for line in said) is anew
         assert stored(tmp_path) == 67
 
 
@@ -289,18 +363,16 @@ def test_a_damaged_snapshot_is_a_line_and_an_exit_code(verbose: bool, live: Path
 
 
 @pytest.mark.parametrize("hot_store", ["memory", "akosha"])
-def test_a_hot_store_in_memory_gets_everything_each_time(hot_store: str, live: Path, tmp_path: Path) -> None:
+def test_a_hot_store_in_memory_gets_everything_each_time(hot_store: str, live: Path, tmp_path: Path, run: Run) -> None:
     push(str(tmp_path / "store"), live)
     for _ in range(2):
-        with runner(tmp_path, "--once", "--hot-store", hot_store) as process:
-            assert "67 records are in the hot store" in ended(process)
+        assert run("--hot-store", hot_store)[1:] == in_the_hot_store(67)
 
 
-def test_the_runner_says_what_is_wrong(live: Path, tmp_path: Path) -> None:
-    with runner(tmp_path, "--once") as process:
-        said = ended(process)
-    assert process.returncode == 10
-    assert "a push creates the store" in said
+def test_the_runner_says_what_is_wrong(live: Path, tmp_path: Path, run: Run) -> None:
+    with pytest.raises(StoreNotCreated, match="a push creates the store") as caught:
+        run()
+    assert caught.value.exit_code == 10
     push(str(tmp_path / "store"), live)
     with runner(tmp_path, "--poll", "1") as first:
         assert first.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from akosha_server import running_akosha
+from akosha_server import AkoshaServer
 from seaweed import running_seaweed
 
 from akosha_snap.akosha import SnapshotStorage
@@ -39,18 +39,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # nothing is downloaded
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     (tmp_path / "project").mkdir()
-    (tmp_path / "akosha").mkdir()
     return tmp_path
 
 
 def _session(home: Path, name: str, count: int) -> set[str]:
-    """One whole session; returns the texts it stored through the adapter."""
+    """One whole session, whose end pushes while all of it is in the database's log; returns the texts it stored."""
     command = [sys.executable, str(SCRIPT), name, str(count)]
     with (home / "session-buddy.log").open("ab") as log:
         done = subprocess.run(command, cwd=home / "project", stdout=subprocess.PIPE, stderr=log, timeout=180)
     assert done.returncode == 0, (home / "session-buddy.log").read_text()[-3000:]
     result = json.loads(done.stdout)
     assert Path(result["path"]) == home / ".claude" / "data" / "reflection.duckdb"
+    assert result["in_the_log"] > 10_000
+    assert (result["in_the_file"] == 12_288) is (name == "first"), "three headers and no more"
     return set(result["texts"])
 
 
@@ -81,7 +82,7 @@ def _in_the_database(home: Path) -> dict[str, int]:
     return counted
 
 
-def test_by_cloud_and_by_http(home, monkeypatch) -> None:
+def test_by_cloud_and_by_http(home, server: AkoshaServer, monkeypatch) -> None:
     from akosha.ingestion.worker import IngestionWorker
     from akosha.storage.hot_store import HotStore
 
@@ -125,23 +126,22 @@ def test_by_cloud_and_by_http(home, monkeypatch) -> None:
         asyncio.run(by_cloud(seaweed.endpoint))
 
     # SeaweedFS is gone: the same end of a session reaches the running Akosha by HTTP, once
-    with running_akosha(home / "akosha") as akosha:
-        monkeypatch.setenv("AKOSHA_URL", akosha.url)
-        _session(home, "third", 2)
-        total = sum(_in_the_database(home).values())
-        last = _status().last
-        assert last is not None
-        assert (last.result.method, last.result.triggered_by) == ("http", "session_end")
-        assert last.result.cloud_error is not None
-        assert _sent() == {"stored": total, "duplicates": 0, "failed": 0, "sent": total}
-        _session(home, "fourth", 1)
-        assert _sent() == {"stored": 3, "duplicates": 0, "failed": 0, "sent": 3}
-        # asked to take everything again, Akosha says that it has each of them
-        total = sum(_in_the_database(home).values())
-        command = [sys.executable, "-m", "akosha_snap", "push", "--method", "http", "--full", "--json"]
-        done = subprocess.run(command, env=os.environ, capture_output=True, check=True)
-        again = json.loads(done.stdout)["http"]
-        assert (again["stored"], again["duplicates"], again["failed"]) == (0, total, 0)
+    monkeypatch.setenv("AKOSHA_URL", server.url)
+    _session(home, "third", 2)
+    total = sum(_in_the_database(home).values())
+    last = _status().last
+    assert last is not None
+    assert (last.result.method, last.result.triggered_by) == ("http", "session_end")
+    assert last.result.cloud_error is not None
+    assert _sent() == {"stored": total, "duplicates": 0, "failed": 0, "sent": total}
+    _session(home, "fourth", 1)
+    assert _sent() == {"stored": 3, "duplicates": 0, "failed": 0, "sent": 3}
+    # asked to take everything again, Akosha says that it has each of them
+    total = sum(_in_the_database(home).values())
+    command = [sys.executable, "-m", "akosha_snap", "push", "--method", "http", "--full", "--json"]
+    done = subprocess.run(command, env=os.environ, capture_output=True, check=True)
+    again = json.loads(done.stdout)["http"]
+    assert (again["stored"], again["duplicates"], again["failed"]) == (0, total, 0)
 
 
 def _make_bucket(bucket: str, endpoint: str) -> None:

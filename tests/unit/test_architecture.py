@@ -15,7 +15,7 @@ import akosha_snap
 ROOT = Path(akosha_snap.__file__).parent
 PACKAGE = "akosha_snap"
 
-LEAVES = {"errors", "events", "atomic", "deadline", "scratch", "signals", "version"}
+LEAVES = {"errors", "events", "failure", "atomic", "deadline", "scratch", "signals", "version"}
 """Importable by all; they import nothing of ours but each other."""
 
 CHUNKING = {"chunking"}

@@ -12,7 +12,7 @@ from akosha_snap.akosha.results import SendResult
 from akosha_snap.config import Settings, load_settings
 from akosha_snap.errors import CredentialsError, NothingThereError, SourceError, StaleError
 from akosha_snap.sync.log import append, log_path
-from akosha_snap.sync.results import SyncResult, failed, failure_of, raised
+from akosha_snap.sync.results import SyncResult, failed, failure_of
 from akosha_snap.sync.state import SyncRecord, note, note_start, read_state, state_path, under_way
 from akosha_snap.sync.status import SyncStatus, complaint, sync_status
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_ours(settings, text) -> None:
 def test_a_bug_travels_as_a_failure() -> None:
     failure = failure_of(ZeroDivisionError("by zero"))
     assert (failure.kind, failure.message, failure.exit_code) == ("ZeroDivisionError", "ZeroDivisionError: by zero", 1)
-    assert raised(failure).exit_code == 1
+    assert failure.error().exit_code == 1
 
 
 def test_the_log_is_private_bounded_and_blots_out(tmp_path) -> None:
