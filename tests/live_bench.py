@@ -161,8 +161,8 @@ class Tally:
         taken = self.good + self.refused + len(self.torn)
         mean = sum(tries * count for tries, count in self.tries.items()) / max(1, self.tries.total())
         return (
-            f"{taken} copies, {self.good} good, {len(self.torn)} torn, {self.refused} refused, {self.with_log} with a log,"
-            f" tries {mean:.2f} mean {max(self.tries, default=0)} most;"
+            f"{taken} copies, {self.good} good, {len(self.torn)} torn, {self.refused} refused,"
+            f" {self.with_log} with a log, tries {mean:.2f} mean {max(self.tries, default=0)} most;"
             f" naive: {self.naive.total()} copies, {self.naive_bad} bad {dict(self.naive)}"
         )
 
