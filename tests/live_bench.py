@@ -131,7 +131,7 @@ class Profile:
 
 PROFILES = {
     "session": Profile(0.02, 0.3),
-    "log only": Profile(0.004, 0),
+    "log only": Profile(0.1, 0),
     "fast": Profile(0.001, 0.03),
     "relentless": Profile(0, 0.01),
     "reopened": Profile(0.002, 0.05, reopen=0.3),
@@ -141,13 +141,17 @@ PROFILES = {
 
 @dataclasses.dataclass
 class Tally:
-    """What came of the copies: ours `good`, `refused` (busy, exit 11) or `torn`; the naive ones by their verdict."""
+    """What came of the copies: ours `good`, `refused` (busy, exit 11) or `torn`; the naive ones by their verdict.
+
+    `moved` counts the copies that had something committed since the one before, `with_log` those with a WAL.
+    """
 
     good: int = 0
     refused: int = 0
     torn: list[str] = dataclasses.field(default_factory=list)
     tries: Counter[int] = dataclasses.field(default_factory=Counter)
     with_log: int = 0
+    moved: int = 0
     naive: Counter[str] = dataclasses.field(default_factory=Counter)
 
     @property
@@ -162,7 +166,8 @@ class Tally:
         mean = sum(tries * count for tries, count in self.tries.items()) / max(1, self.tries.total())
         return (
             f"{taken} copies, {self.good} good, {len(self.torn)} torn, {self.refused} refused,"
-            f" {self.with_log} with a log, tries {mean:.2f} mean {max(self.tries, default=0)} most;"
+            f" {self.moved} of a new state, {self.with_log} with a log,"
+            f" tries {mean:.2f} mean {max(self.tries, default=0)} most;"
             f" naive: {self.naive.total()} copies, {self.naive_bad} bad {dict(self.naive)}"
         )
 
@@ -214,13 +219,14 @@ def take_copies(
     copies: int,
     seconds: float,
     naive_every: int = 3,
-    deadline: float = 5.0,
+    deadline: float = 2.0,
 ) -> Tally:
     """Copy `live` while it writes as `profile` says, so many times or so long; every copy is judged."""
     tally = Tally()
     live.do(f"run {profile.pause} {profile.checkpoint} {profile.reopen}")
     started = time.monotonic()
     crash_at = started + profile.crash if profile.crash else float("inf")
+    last = live.acked()
     coming = False  # it has crashed and is being opened again
     number = 0
     while number < copies and (now := time.monotonic()) < started + seconds:
@@ -258,6 +264,8 @@ def take_copies(
                 verdict = verdict_of(judge(into / live.path.name), before, after)
             tally.tries[staged.tries] += 1
             tally.with_log += len(staged.files) > 1
+            tally.moved += after != last
+            last = after
             if verdict == "good":
                 tally.good += 1
             else:

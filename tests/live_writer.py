@@ -48,11 +48,16 @@ class Writer:
 
     def commit(self, kind: str) -> None:
         self.run("BEGIN")
-        rows, total = getattr(self, f"_{kind}")()
+        try:
+            rows, total = getattr(self, f"_{kind}")()
+            self.run("UPDATE ledger SET n = ?, rows = rows + ?, total = total + ?, next = ? WHERE writer = ?",
+                     self.n + 1, rows, total, self.next, self.number)  # fmt: skip
+            self.run("COMMIT")
+        except duckdb.TransactionException:  # in the way of a checkpoint, or of the other
+            with contextlib.suppress(duckdb.TransactionException):
+                self.run("ROLLBACK")
+            return
         self.n += 1
-        self.run("UPDATE ledger SET n = ?, rows = rows + ?, total = total + ?, next = ? WHERE writer = ?",
-                 self.n, rows, total, self.next, self.number)  # fmt: skip
-        self.run("COMMIT")
         self.memory.acknowledge(self.number, self.n)
 
     def any(self) -> None:
@@ -173,8 +178,7 @@ class Memory:
         def keep(writer: Writer) -> None:
             try:
                 while not ended.is_set():
-                    with contextlib.suppress(duckdb.TransactionException):
-                        writer.any()
+                    writer.any()
                     time.sleep(writer.random.uniform(0, 2 * pause))
             except BaseException:
                 os._exit(3)

@@ -67,19 +67,19 @@ def check(tally: Tally, version: str) -> None:
     TOTAL[version] = TOTAL.get(version, Tally()) + tally
     print(f"\n{tally}")
     assert not tally.torn
-    assert tally.good
+    assert tally.moved > tally.good / 5
 
 
-@pytest.mark.parametrize("profile", ["relentless", "crashing"])
+@pytest.mark.parametrize("profile", ["fast", "crashing"])
 def test_a_few_copies(tmp_path: Path, profile: str) -> None:
     with scene(tmp_path, sys.executable, 16_384, 500) as (live, judge):
-        check(take_copies(live, judge, tmp_path / "into", PROFILES[profile], copies=30, seconds=1.5), OURS)
+        check(take_copies(live, judge, tmp_path / "into", PROFILES[profile], copies=30, seconds=1.2, deadline=20), OURS)
 
 
 def test_a_few_copies_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with scene(tmp_path, sys.executable, 16_384, 500) as (live, judge):
         step_by_step(live, monkeypatch)
-        check(take_copies(live, judge, tmp_path / "into", PROFILES["relentless"], copies=30, seconds=1.5), OURS)
+        check(take_copies(live, judge, tmp_path / "into", PROFILES["fast"], copies=30, seconds=1.2, deadline=20), OURS)
 
 
 @pytest.mark.stress
