@@ -74,9 +74,9 @@ class Connections:
         keep = False
         try:
             refused_early = _send(connection, method, target, headers, body)
-            response = connection.getresponse()
-            data = _read(response, most if response.status < 300 else _MOST)
-            keep = response.isclosed() and not (refused_early or response.will_close)
+            with connection.getresponse() as response:
+                data = _read(response, most if response.status < 300 else _MOST)
+                keep = response.isclosed() and not (refused_early or response.will_close)
         except (OSError, http.client.HTTPException) as error:
             raise _broken(error, self._origin) from error
         finally:
