@@ -9,6 +9,7 @@ import click
 from akosha_snap.cli.options import DURATION, store_options
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import PruneResult
 
 __all__ = ["command"]
@@ -49,9 +50,7 @@ _COUNT = click.IntRange(min=0)
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be kept, why, and what would be deleted; delete nothing.")
 @store_options
-def command(
-    grace: float | None, dry_run: bool, store: str | None, system_id: str | None, as_json: bool, **rules: Any
-) -> None:
+def command(grace: float | None, dry_run: bool, given: Given, as_json: bool, **rules: Any) -> None:
     """Drop the snapshots that no --keep rule keeps, then delete the data that none needs any more.
 
     A snapshot stays if any rule keeps it; the newest one always stays. Data is deleted in two steps: a run marks
@@ -66,7 +65,7 @@ def command(
 
     if grace is not None:
         rules["grace"] = grace
-    target = open_target(load_settings(store=store, system_id=system_id))
+    target = open_target(load_settings(**given))
     with watching(as_json=as_json) as observer:
         result = api.prune(target.store, system_id=target.system_id, dry_run=dry_run, observer=observer, **rules)
     if as_json:
