@@ -47,7 +47,13 @@ _TOKEN = re.compile(r"[!-~]+")  # what an HTTP header can carry
 
 _METHODS = ("auto", "cloud", "http")
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
-_OPTIONS = {"force_method": "--method", "enable_fallback": "--fallback", "store": "--store", "system_id": "--system-id"}
+_OPTIONS = {
+    "force_method": "--method",
+    "enable_fallback": "--fallback",
+    "store": "--store",
+    "system_id": "--system-id",
+    "allow_insecure_http": "--allow-insecure-http",
+}
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\x00]*$")]
 

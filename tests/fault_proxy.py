@@ -16,7 +16,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 
-__all__ = ["ALWAYS", "FaultProxy", "Rule", "running_fault_proxy"]
+__all__ = ["ALWAYS", "FAULTS", "FaultProxy", "Rule", "running_fault_proxy"]
 
 ALWAYS = 1_000_000
 
@@ -30,6 +30,8 @@ _CODES = {
     "clock": ("RequestTimeTooSkewed", 403),
     "expired": ("ExpiredToken", 400),
 }
+FAULTS = (*_CODES, "reset", "lost", "hang", "drip", "truncated", "flipped")
+
 _RESET = b"\x01\0\0\0\0\0\0\0"
 """SO_LINGER of no time: closing resets the connection."""
 

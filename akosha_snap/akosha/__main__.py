@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from akosha_snap.akosha.memories import EmbeddingPolicy
+from akosha_snap.cli.options import insecure_option
 
 __all__ = ["command", "main"]
 
@@ -43,6 +44,7 @@ PROGRAM = "python -m akosha_snap.akosha"
     default="zero",
     help="Records without a vector: with zeros for one (the default, as Akosha does), or not at all.",
 )
+@insecure_option
 @click.option("--verbose", is_flag=True, help="Show what Akosha logs, tracebacks included.")
 def command(
     store: str | None,
@@ -51,6 +53,7 @@ def command(
     once: bool,
     replay: bool,
     embedding: EmbeddingPolicy,
+    allow_insecure_http: bool | None,
     verbose: bool,
 ) -> None:
     """Run the installed Akosha's ingestion worker on the snapshots in a store, of all systems there.
@@ -63,7 +66,7 @@ def command(
     from akosha_snap.frames import content_hash
 
     _log_to_stderr(verbose=verbose)
-    settings = load_settings(store=store)
+    settings = load_settings(store=store, allow_insecure_http=allow_insecure_http)
     opened = open_target(settings).store
     folder = settings.state_dir / "akosha"
     where = None if hot_store == "akosha" else hot_store or str(folder / "hot.duckdb")

@@ -9,6 +9,7 @@ import click
 from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import ListResult
 
 __all__ = ["command"]
@@ -16,14 +17,14 @@ __all__ = ["command"]
 
 @click.command("list", short_help="List the snapshots of a system, newest first.")
 @store_options
-def command(store: str | None, system_id: str | None, as_json: bool) -> None:
+def command(given: Given, as_json: bool) -> None:
     """List the snapshots of a system, newest first: when, how large, what its push sent."""
     from akosha_snap import api
     from akosha_snap.cli.output import json_line, warn
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
-    target = open_target(load_settings(store=store, system_id=system_id))
+    target = open_target(load_settings(**given))
     result = api.snapshots(target.store, system_id=target.system_id)
     if as_json:
         json_line(result)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["DURATION", "json_option", "store_options", "upload_id_argument"]
+if TYPE_CHECKING:
+    from akosha_snap.config import Given
+
+__all__ = ["DURATION", "insecure_option", "json_option", "store_options", "upload_id_argument"]
 
 _Command = Callable[..., Any]
 
@@ -19,6 +23,8 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gen
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):  # an option's default
+            return value
         found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])", str(value))
         if found is None:
             self.fail(f"{value!r} is not a duration such as 90s, 30m, 12h, 2d or 1w", param, ctx)
@@ -35,8 +41,25 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
 
 
+def insecure_option(command: _Command) -> _Command:
+    """`--allow-insecure-http`; None where it is not there, so that other settings count."""
+    return click.option(
+        "--allow-insecure-http",
+        is_flag=True,
+        default=None,
+        help="Credentials and memories may go over plain http to another machine, for all on the way to read. "
+        "Default: AKOSHA_SNAP_ALLOW_INSECURE_HTTP, the configuration file or no.",
+    )(command)
+
+
 def store_options(command: _Command) -> _Command:
-    """`--store`, `--system-id` and `--json`."""
+    """`--store`, `--system-id` and `--allow-insecure-http`, handed to the command as `given`; and `--json`."""
+
+    @functools.wraps(command)
+    def with_given(store: str | None, system_id: str | None, allow_insecure_http: bool | None, **rest: Any) -> Any:
+        given: Given = {"store": store, "system_id": system_id, "allow_insecure_http": allow_insecure_http}
+        return command(given=given, **rest)
+
     store = click.option(
         "--store",
         metavar="URL",
@@ -48,7 +71,7 @@ def store_options(command: _Command) -> _Command:
         metavar="ID",
         help="Whose memory this is. Default: AKOSHA_SYSTEM_ID, the configuration file or the hostname.",
     )
-    return store(system_id(json_option(command)))
+    return store(system_id(insecure_option(json_option(with_given))))
 
 
 def upload_id_argument(*words: str) -> Callable[[_Command], _Command]:

@@ -9,6 +9,7 @@ import click
 from akosha_snap.cli.options import DURATION, store_options
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import PruneResult
 
 __all__ = ["command"]
@@ -47,9 +48,7 @@ _COUNT = click.IntRange(min=0)
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be kept, why, and what would be deleted; delete nothing.")
 @store_options
-def command(
-    grace: float | None, dry_run: bool, store: str | None, system_id: str | None, as_json: bool, **rules: Any
-) -> None:
+def command(grace: float | None, dry_run: bool, given: Given, as_json: bool, **rules: Any) -> None:
     """Drop the snapshots that no --keep rule keeps, then delete the data that none needs any more.
 
     A snapshot stays if any rule keeps it; the newest one always stays. Data is deleted in two steps: a run marks
@@ -62,10 +61,10 @@ def command(
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
-    given = {name: value for name, value in {**rules, "grace": grace}.items() if value is not None}
-    target = open_target(load_settings(store=store, system_id=system_id))
+    chosen = {name: value for name, value in {**rules, "grace": grace}.items() if value is not None}
+    target = open_target(load_settings(**given))
     with watching(as_json=as_json) as observer:
-        result = api.prune(target.store, system_id=target.system_id, dry_run=dry_run, observer=observer, **given)
+        result = api.prune(target.store, system_id=target.system_id, dry_run=dry_run, observer=observer, **chosen)
     if as_json:
         json_line(result)
         return

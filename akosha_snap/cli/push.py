@@ -11,6 +11,7 @@ from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
     from akosha_snap.akosha.results import SendResult
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import PushResult
 
 __all__ = ["command"]
@@ -45,8 +46,7 @@ def command(
     method: str | None,
     fallback: bool | None,
     full: bool,
-    store: str | None,
-    system_id: str | None,
+    given: Given,
     as_json: bool,
 ) -> None:
     """Take one snapshot of each FILE and upload what the store does not have of it.
@@ -67,12 +67,13 @@ def command(
     from akosha_snap.sync.matrix import sync_files
     from akosha_snap.sync.status import partly
 
-    if method is None and (store is not None or dry_run or full_file):
+    if method is None and (given.get("store") is not None or dry_run or full_file):
         method = "cloud"
     if method != "cloud" and (dry_run or full_file):
         raise click.UsageError("--dry-run and --full-file need --method cloud")
     try:
-        settings = load_settings(store=store, system_id=system_id, force_method=method, enable_fallback=fallback)
+        given |= {"force_method": method, "enable_fallback": fallback}
+        settings = load_settings(**given)
         _check_full(full, settings.force_method)
         target = open_target(settings) if settings.store or method == "cloud" else None
         with remembering(settings, on=not (files or dry_run)) as remember, watching(as_json=as_json) as observer:

@@ -9,6 +9,7 @@ import click
 from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import LostSnapshot, RepairResult
 
 __all__ = ["command"]
@@ -17,7 +18,7 @@ __all__ = ["command"]
 @click.command("repair", short_help="Say what a damaged store has lost; the next push heals it.")
 @click.option("--dry-run", is_flag=True, help="Say what is lost and what would be done; write nothing.")
 @store_options
-def command(dry_run: bool, store: str | None, system_id: str | None, as_json: bool) -> None:
+def command(dry_run: bool, given: Given, as_json: bool) -> None:
     """Check all of a system as `verify all --level data` does, say what is lost, and have the next push heal it.
 
     Markers, format.json and whole files are made anew at once. What is damaged in packs is written down in
@@ -32,7 +33,7 @@ def command(dry_run: bool, store: str | None, system_id: str | None, as_json: bo
     from akosha_snap.config import load_settings
     from akosha_snap.errors import DamageError
 
-    settings = load_settings(store=store, system_id=system_id)
+    settings = load_settings(**given)
     target = open_target(settings)
     with watching(as_json=as_json) as observer:
         result = api.repair(

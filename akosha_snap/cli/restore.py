@@ -10,6 +10,7 @@ import click
 from akosha_snap.cli.options import store_options, upload_id_argument
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import RestoreResult
 
 __all__ = ["command"]
@@ -26,8 +27,7 @@ def command(
     to: Path,
     name: str | None,
     force: bool,
-    store: str | None,
-    system_id: str | None,
+    given: Given,
     as_json: bool,
 ) -> None:
     """Put a snapshot's files, the latest by default, into a folder, bit for bit.
@@ -43,7 +43,7 @@ def command(
     from akosha_snap.config import load_settings
 
     return_freed_memory()
-    target = open_target(load_settings(store=store, system_id=system_id))
+    target = open_target(load_settings(**given))
     with watching(as_json=as_json) as observer:
         result = api.restore(
             target.store, upload_id, system_id=target.system_id, to=to, file=name, force=force, observer=observer

@@ -9,6 +9,7 @@ import click
 from akosha_snap.cli.options import store_options, upload_id_argument
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.snapshot.results import ShowResult
 
 __all__ = ["command"]
@@ -18,14 +19,14 @@ __all__ = ["command"]
 @upload_id_argument("latest")
 @click.option("--chunks", is_flag=True, help="Also print the hash of every chunk.")
 @store_options
-def command(upload_id: str, chunks: bool, store: str | None, system_id: str | None, as_json: bool) -> None:
+def command(upload_id: str, chunks: bool, given: Given, as_json: bool) -> None:
     """Show one snapshot in full, the latest by default: its files, records and cost."""
     from akosha_snap import api
     from akosha_snap.cli.output import json_line
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
-    target = open_target(load_settings(store=store, system_id=system_id))
+    target = open_target(load_settings(**given))
     result = api.show(target.store, upload_id, system_id=target.system_id, chunks=chunks)
     if as_json:
         json_line(result)

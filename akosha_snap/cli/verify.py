@@ -10,6 +10,7 @@ import click
 from akosha_snap.cli.options import store_options, upload_id_argument
 
 if TYPE_CHECKING:
+    from akosha_snap.config import Given
     from akosha_snap.errors import DamageError
     from akosha_snap.snapshot.results import Level, Problem, VerifyResult
 
@@ -48,9 +49,7 @@ class _Percent(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
     help="Read only this share of the chunks at level data. Default: 100.",
 )
 @store_options
-def command(
-    upload_id: str, level: str, sample: float | None, store: str | None, system_id: str | None, as_json: bool
-) -> None:
+def command(upload_id: str, level: str, sample: float | None, given: Given, as_json: bool) -> None:
     """Check one snapshot, the latest by default, or all of them.
 
     Names every damaged object and the snapshots it touches, and exits with 4 where there is one.
@@ -65,7 +64,7 @@ def command(
     from akosha_snap.config import load_settings
 
     return_freed_memory()
-    settings = load_settings(store=store, system_id=system_id)
+    settings = load_settings(**given)
     target = open_target(settings)
     with watching(as_json=as_json) as observer:
         result = api.verify(

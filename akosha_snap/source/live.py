@@ -91,8 +91,12 @@ def _copy(path: Path, source: BinaryIO, copy: Path, target: BinaryIO, meter: Met
     opened = moment(os.fstat(source.fileno()))
     head = meter.count(read_piece(path, source, BLOCKS_START))
     headers, current = _believe(path, head)
+    # Before the WAL: a checkpoint's own log takes the WAL's place at its end, and whoever looks for
+    # the one too early and for the other too late sees neither. After it: to spare a copy in vain.
+    _check_no_checkpoint(path)
     wal = _copy_wal(path, copy, meter)
-    _check_checkpoint(path, headers, current, wal, left_out)
+    _check_no_checkpoint(path)
+    _check_wal(path, headers, current, wal, left_out)
     size, failing = copy_blocks(path, source, copy, target, head, current.block_size, meter)
     _check_still(path, source, head, wal, meter)
     fault = first_fault(target, current, size, failing, row_groups=wal is not None and wal.scan.row_groups)
@@ -153,14 +157,17 @@ def _copy_wal(path: Path, copy: Path, meter: Meter) -> _Wal | None:
         return _Wal(origin, copied, opened.identity, scan_wal(again), digest.digest())
 
 
-def _check_checkpoint(
-    path: Path, headers: Headers, current: DatabaseHeader, wal: _Wal | None, left_out: frozenset[str]
-) -> None:
-    """No checkpoint is under way, and the WAL continues from the one the headers tell of."""
-    if wal and wal.scan.checkpointing:
-        raise Unsettled("its WAL ends in a checkpoint", hint=_INTERRUPTED)
+def _check_no_checkpoint(path: Path) -> None:
     if found := checkpoint_files(path):
         raise Unsettled(f"{shown(found[0])} is there: a checkpoint", hint=_INTERRUPTED)
+
+
+def _check_wal(
+    path: Path, headers: Headers, current: DatabaseHeader, wal: _Wal | None, left_out: frozenset[str]
+) -> None:
+    """The WAL is not at its end, and continues from the checkpoint the headers tell of."""
+    if wal and wal.scan.checkpointing:
+        raise Unsettled("its WAL ends in a checkpoint", hint=_INTERRUPTED)
     if not wal or "wal" in left_out:
         return
     scan = wal.scan

@@ -24,6 +24,9 @@ __all__ = ["Answer", "Connections"]
 _PIECE = 256 * 1024
 """Bytes handed to the socket at a time: its timeout holds for each piece, not for the whole body."""
 
+_MOST = 16 * 1024 * 1024
+"""Bytes of an answer that is no object: a page of 1,000 keys, each as long as S3 allows, takes 4 MB."""
+
 _Idle = collections.deque[http.client.HTTPConnection]
 
 
@@ -50,8 +53,19 @@ class Connections:
         self._idle: _Idle = collections.deque(maxlen=16)
         weakref.finalize(self, _close_all, self._idle)
 
-    def request(self, method: str, target: str, headers: Mapping[str, str], body: Buffer | None = None) -> Answer:
-        """Send one request and read all of its answer, whatever its status; redirects are not followed.
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Buffer | None = None,
+        *,
+        most: int | None = _MOST,
+    ) -> Answer:
+        """Send one request and read its answer, whatever its status; redirects are not followed.
+
+        Of the body of a success `most` bytes are read and one more, by which it shows that there is more
+        (None: all of it, however long); of that of a refusal at most 16 MiB.
 
         Raises botocore's ConnectTimeoutError, ReadTimeoutError, EndpointConnectionError,
         ConnectionClosedError, IncompleteReadError or SSLError.
@@ -60,9 +74,9 @@ class Connections:
         keep = False
         try:
             refused_early = _send(connection, method, target, headers, body)
-            response = connection.getresponse()
-            data = response.read()
-            keep = not (refused_early or response.will_close)
+            with connection.getresponse() as response:
+                data = _read(response, most if response.status < 300 else _MOST)
+                keep = response.isclosed() and not (refused_early or response.will_close)
         except (OSError, http.client.HTTPException) as error:
             raise _broken(error, self._origin) from error
         finally:
@@ -112,6 +126,15 @@ def _send(
     except BrokenPipeError:
         return True
     return False
+
+
+def _read(response: http.client.HTTPResponse, most: int | None) -> bytes:
+    if most is None:
+        return response.read()
+    data = response.read(most + 1)
+    if len(data) <= most and response.length:  # only a read of everything notices by itself
+        raise http.client.IncompleteRead(data, response.length)
+    return data
 
 
 def _has_input(sock: socket.socket) -> bool:

@@ -25,7 +25,7 @@ def refuse_plain_http(url: str, what: str) -> None:
     if is_exposed(url):
         raise ConfigError(
             f"{what} would go to {masked(url)} over plain http, for all on the way to read",
-            hint="use https, or set AKOSHA_SNAP_ALLOW_INSECURE_HTTP=true where the network is your own",
+            hint="use https; in a network of your own --allow-insecure-http (AKOSHA_SNAP_ALLOW_INSECURE_HTTP=true)",
         )
 
 

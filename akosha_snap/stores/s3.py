@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from akosha_snap.errors import CredentialsError
+from akosha_snap.errors import CapabilityError, CredentialsError
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
 from akosha_snap.stores.plain_http import refuse_plain_http
@@ -65,13 +65,17 @@ class S3Store:
             try:
                 answer = self._client.get_object(**self._object(key), **wanted)
                 with answer["Body"] as body:
-                    data: bytes = body.read()
+                    data = _read(body, answer.get("ContentLength"), length)
             except Exception as error:
                 if wanted and is_beyond_end(error):
                     return b""
                 raise
-        if wanted and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:  # the range was ignored
-            return data[start : None if length is None else start + length]
+        whole = answer["ResponseMetadata"]["HTTPStatusCode"] != 206
+        if wanted and ((whole and start) or (length is not None and len(data) > length)):
+            raise CapabilityError(
+                f"cannot read {key} in {self.url}: asked for a part of it, the server sends more, or another part",
+                hint="choose another store; a proxy before it must pass on the Range header",
+            )
         return data
 
     def head(self, key: str) -> ObjectInfo:
@@ -172,6 +176,13 @@ class S3Store:
             ours = translate(error, what, conditional=conditional)
             # what boto3 says of credentials may quote them
             raise ours from (None if isinstance(ours, CredentialsError) else error)
+
+
+def _read(body: Any, declared: int | None, length: int | None) -> bytes:
+    """All of a body, but where it is not known to have only `length` bytes, no more than shows that it has more."""
+    if length is None or (declared is not None and declared <= length):
+        return bytes(body.read())
+    return bytes(body.read(length + 1))
 
 
 def _field(answer: dict[str, Any], name: str) -> Any:

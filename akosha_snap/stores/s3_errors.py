@@ -112,9 +112,10 @@ def _from_answer(answer: dict[str, Any], failed: str, conditional: bool) -> Stor
     if code in _TRANSIENT or status in {408, 409, 429} or (status >= 500 and status != 501):
         return TransientStoreError(f"{failed}: {_said(answer)}", hint=_AGAIN, retry_after=_retry_after(answer))
     if code in _CREDENTIALS or status in {401, 403}:
+        also = ", and this machine's clock" if code == str(status) else ""  # to a HEAD no server says more
         return CredentialsError(
             f"{failed}: the server refuses these credentials ({code})",
-            hint="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what they may do",
+            hint=f"check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what they may do{also}",
         )
     if status == 412:
         return ObjectExists(f"{failed}: it already exists", hint=EXISTS)

@@ -100,7 +100,14 @@ class LeanClient:
         body: Buffer | None = given.get("Body")
         headers = signed(method, self._host, target, query, headers, body or b"", where.credentials, where.region)
         headers["User-Agent"] = f"akosha-snap/{__version__}"
-        return self._connections.request(method, f"{target}?{query}" if query else target, headers, body)
+        limit = _limit(given.get("Range", "")) if method == "GET" and "Key" in given else {}
+        return self._connections.request(method, f"{target}?{query}" if query else target, headers, body, **limit)
+
+
+def _limit(wanted: str) -> dict[str, int | None]:
+    """How much of an object may come: what its range says, else all of it."""
+    start, _, end = wanted.removeprefix("bytes=").partition("-")
+    return {"most": int(end) - int(start) + 1 if end else None}
 
 
 def _query(given: Mapping[str, Any]) -> dict[str, str]:

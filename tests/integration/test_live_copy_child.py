@@ -15,6 +15,7 @@ import duckdb
 import memory_db
 import pytest
 
+import akosha_snap
 from akosha_snap.errors import BusyError, ConfigError, DamageError, SourceError
 from akosha_snap.source import count_records, stage, stage_in_child
 from akosha_snap.source import spawn as spawn_module
@@ -47,6 +48,38 @@ def test_the_owners_lock_survives(tmp_path: Path, into: Path) -> None:
         stage_here.mkdir()
         stage(reflection, stage_here)
         assert open_elsewhere(reflection) == 0, "staged in this process it is gone: why the child is needed"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_the_owners_lock_survives_every_call_of_the_library(tmp_path: Path) -> None:
+    store, state = str(tmp_path / "store"), tmp_path / "state"
+    reflection, _ = memory_db.build(tmp_path, conversations=8)
+    with duckdb.connect(str(reflection)) as owner:
+        for number, options in enumerate(({}, {}, {"dry_run": True}, {"full_file": True}, {"state_dir": None})):
+            if number != 1:  # the second push finds nothing new
+                owner.execute("UPDATE conversations_v2 SET access_count = ?", [number])
+            pushed = akosha_snap.push([reflection], store, system_id="owner", **{"state_dir": state, **options})
+            assert pushed.unchanged == (number == 1)
+            assert is_locked(reflection), options
+        assert akosha_snap.verify(store, "all", system_id="owner", level="open").ok
+        akosha_snap.restore(store, system_id="owner", to=tmp_path / "restored")
+        assert is_locked(reflection)
+        assert open_elsewhere(reflection) != 0
+    assert not is_locked(reflection)
+    assert open_elsewhere(reflection) == 0
+    with duckdb.connect(str(tmp_path / "restored" / reflection.name)) as restored:
+        assert restored.execute("SELECT min(access_count) FROM conversations_v2").fetchone() == (4,)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process would find the file locked; sooner than DuckDB says it."""
+    source = (
+        "import fcntl, sys\nwith open(sys.argv[1], 'r+b') as file:\n"
+        "    try: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n    except OSError: sys.exit(7)"
+    )
+    code = subprocess.run([sys.executable, "-I", "-S", "-c", source, str(path)], check=False).returncode
+    assert code in {0, 7}
+    return code == 7
 
 
 def test_the_same_as_staged_here(tmp_path: Path, into: Path) -> None:

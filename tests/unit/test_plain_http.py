@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_http_connections import certificate as make_certificate
 
 from akosha_snap.akosha.mcp_client import McpClient
-from akosha_snap.config import load_settings
+from akosha_snap.cli.boundary import run
+from akosha_snap.config import Settings, load_settings
 from akosha_snap.errors import AkoshaSnapError, ConfigError
 from akosha_snap.stores import S3Options, S3Store, open_store
 from akosha_snap.stores.plain_http import is_exposed
@@ -77,6 +79,27 @@ class TestS3:
         (tmp_path / "c.toml").write_text("allow_insecure_http = true\n")
         assert load_settings(environ={"AKOSHA_SNAP_CONFIG": str(tmp_path / "c.toml")}).allow_insecure_http
         assert not load_settings(environ={}).allow_insecure_http
+
+    @pytest.mark.parametrize("command", ["push", "list", "show", "verify", "restore", "prune", "repair"])
+    def test_by_the_flag_of_every_command_that_takes_a_store(
+        self, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        seen = []
+
+        def opening(settings: Settings) -> Any:
+            seen.append(settings.allow_insecure_http)
+            raise ConfigError("far enough", hint="none")
+
+        monkeypatch.setattr("akosha_snap.sync.cloud.open_configured_store", opening)
+        given = [command, "--store", str(tmp_path)]
+        given += {"restore": ["--to", str(tmp_path)], "prune": ["--keep-last", "1"]}.get(command, [])
+        monkeypatch.setenv("AKOSHA_SNAP_ALLOW_INSECURE_HTTP", "false")
+        assert run([*given, "--allow-insecure-http"]) == 2
+        monkeypatch.setenv("AKOSHA_SNAP_ALLOW_INSECURE_HTTP", "true")
+        assert run(given) == 2
+        monkeypatch.setenv("AKOSHA_SNAP_ALLOW_INSECURE_HTTP", "")
+        assert run(given) == 2
+        assert seen == [True, True, False]
 
     def test_the_url_of_a_store_does_not_grow_by_it(self) -> None:
         url = "s3://bucket?endpoint=http://nas:9000"

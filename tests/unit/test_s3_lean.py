@@ -117,7 +117,7 @@ class TestTheSameAsBoto3:
         given = {"Bucket": bucket, **OPERATIONS[operation]}
         ours = []
 
-        def answer_us(method, target, headers, body=None):
+        def answer_us(method, target, headers, body=None, **_):
             ours.append((method, client._settings.origin + target, headers, body))
             return Answer(200, {"content-length": "0"}, b"<ListBucketResult/>")
 

@@ -125,3 +125,28 @@ def test_without_clones_bytes_are_copied(database: Path, into: Path, monkeypatch
     (into / "memory.duckdb").unlink()
     stage(database, into)
     assert (into / "memory.duckdb").read_bytes() == database.read_bytes()
+
+
+def test_a_checkpoints_own_log_that_becomes_the_wal_is_not_missed(
+    with_wal: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked for as the WAL too early, and as what it was too late: neither would be there."""
+    from akosha_snap.source import live
+
+    under_way = with_wal.with_name(with_wal.name + ".wal.checkpoint")
+    wal_of(with_wal).rename(under_way)
+
+    def then_ending(real: Any) -> Any:
+        def looked(path: Path) -> Any:
+            found = real(path)
+            if under_way.exists():
+                under_way.rename(wal_of(with_wal))
+            return found
+
+        return looked
+
+    monkeypatch.setattr(live, "find_wal", then_ending(live.find_wal))
+    monkeypatch.setattr(live, "checkpoint_files", then_ending(live.checkpoint_files))
+    staged = stage(with_wal, into)
+    assert staged.tries == 2
+    assert names(staged) == [("memory.duckdb", "duckdb"), ("memory.duckdb.wal", "wal")]
