@@ -38,7 +38,7 @@ COLD = 2
 """The machine without a state folder: it looks at all of the store each time."""
 
 SIGNED_FOR = 15 * 60
-"""Seconds after which S3 refuses a request for the time of its signature. A folder store's are too short to sleep in."""
+"""Seconds after which S3 refuses a request for the time of its signature; a folder store's are over at once."""
 
 Content = tuple[int, int]
 """Names the bytes of a file: those with the same first number are similar, those of different ones share nothing."""

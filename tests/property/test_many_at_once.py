@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import as_second_reader, profile
+from helpers import profile
 from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -25,21 +25,24 @@ sleeps = st.builds(Sleep, naps | nights)
 usually_not = st.integers(0, 5).map(lambda number: number == 5)
 
 
-def scripts(events, most=3):
-    return st.lists(st.tuples(st.integers(0, 12), events), max_size=most).map(tuple)
+def scripts(events, most):
+    """Up to `most` events at a time, at up to two of a job's first requests: it has 4 to 20."""
+    at_once = st.tuples(st.integers(0, 12), st.lists(events, min_size=1, max_size=most))
+    return st.lists(at_once, max_size=2).map(lambda script: tuple((n, one) for n, events in script for one in events))
 
 
-def jobs(script):
-    return st.one_of(
-        st.builds(Push, machines, files, script, full_file=usually_not, recheck=usually_not),
-        st.builds(Prune, machines, st.integers(1, 3), script, keep_daily=st.integers(0, 1)),
-    )
+def pushes(script):
+    return st.builds(Push, machines, files, script, full_file=usually_not, recheck=usually_not)
+
+
+def prunes(script):
+    return st.builds(Prune, machines, st.integers(1, 3), script, keep_daily=st.integers(0, 1))
 
 
 crashes = st.builds(Crash)
-alone = jobs(st.just(()))
-disturbed = jobs(scripts(sleeps | crashes | alone, 2))
-in_the_middle = scripts(st.one_of(sleeps, crashes, alone, disturbed), 4)
+alone = pushes(st.just(())) | prunes(st.just(()))
+deeper = scripts(sleeps | crashes | alone, 2)
+in_the_middle = scripts(sleeps | crashes | alone | pushes(deeper) | prunes(deeper), 4)
 
 
 class ManyAtOnce(RuleBasedStateMachine):
@@ -52,9 +55,18 @@ class ManyAtOnce(RuleBasedStateMachine):
         self.world.happen(event)
         self.world.check()
 
-    @rule(job=jobs(in_the_middle))
-    def job(self, job):
-        self.happen(job)
+    @rule(push=pushes(in_the_middle))
+    def push(self, push):
+        self.happen(push)
+
+    @rule(prune=prunes(in_the_middle))
+    def prune(self, prune):
+        self.happen(prune)
+
+    @rule(prune=prunes(st.just(())))
+    def prune_a_day_later(self, prune):
+        self.happen(Sleep(26 * HOUR))
+        self.happen(prune)
 
     @rule(sleep=sleeps)
     def time_passes(self, sleep):
@@ -81,17 +93,13 @@ class ManyAtOnce(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param(settings(profile(20), stateful_step_count=8, phases=[Phase.generate]), id="some"),
-        pytest.param(
-            settings(profile(3000), stateful_step_count=25, derandomize=False, phases=[Phase.generate]),
-            id="all",
-            marks=pytest.mark.stress,
-        ),
-    ],
-)
+SOME = settings(profile(20), stateful_step_count=10, phases=[Phase.generate])
+"""Not shrunk: the steps that fail are printed, and short enough."""
+
+MANY = settings(SOME, max_examples=4000, stateful_step_count=20, derandomize=False)
+
+
+@pytest.mark.parametrize("options", [SOME, pytest.param(MANY, marks=pytest.mark.stress)], ids=["some", "many"])
 def test_no_snapshot_ever_comes_to_harm(options):
     with small_and_in_order():
         run_state_machine_as_test(ManyAtOnce, settings=options)
