@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -285,15 +286,21 @@ class Bench:
         self.store.delete(key)  # type: ignore[attr-defined]
 
 
-def as_second_reader(bench: Bench) -> list[dict[str, bytes]]:
-    """The files of every snapshot in the store, oldest first, as the second reader has them: whole, or it raises."""
+@contextlib.contextmanager
+def on_disk(bench: Bench) -> Iterator[Path]:
+    """A folder store with the bench's objects, for the second reader."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         for key, data in bench.objects().items():
             path = Path(folder) / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        names = second_reader.snapshots(Path(folder), SYSTEM)
-        return [second_reader.files(Path(folder), SYSTEM, name) for name in names]
+        yield Path(folder)
+
+
+def as_second_reader(bench: Bench) -> list[dict[str, bytes]]:
+    """The files of every snapshot in the store, oldest first, as the second reader has them: whole, or it raises."""
+    with on_disk(bench) as store:
+        return [second_reader.files(store, SYSTEM, name) for name in second_reader.snapshots(store, SYSTEM)]
 
 
 class Part(NamedTuple):

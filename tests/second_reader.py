@@ -179,6 +179,16 @@ def read_chunk_list(store: Path, system: str, locations: list[dict[str, Any]]) -
     return listed
 
 
+def packs_needed(store: Path, system: str) -> set[bytes]:
+    """The packs that any snapshot names."""
+    needed: set[bytes] = set()
+    for upload in snapshots(store, system):
+        locations = manifest_of(store, system, upload)["metadata"]["akosha_snap"]["chunk_list"]
+        needed.update(bytes.fromhex(at["pack"]) for at in locations)
+        needed.update(read_chunk_list(store, system, locations)["packs"][:-1])  # the last is where the list lies
+    return needed
+
+
 def files(store: Path, system: str, upload: str) -> dict[str, bytes]:
     """Every file of a snapshot, by name."""
     snapshot = manifest_of(store, system, upload)["metadata"]["akosha_snap"]

@@ -42,7 +42,7 @@ def make_chunk_list(files: list[ChunkedFile], inventory: Inventory, last: int | 
     """
     order, place = _order(files, inventory)
     used = {inventory.pack[i] for i in order}
-    packs = [pack for pack in range(len(inventory.packs)) if pack in used and pack != last]
+    packs = [pack for pack in inventory.order if pack in used and pack != last]
     number = {pack: i for i, pack in enumerate(packs)} | {last: len(packs)}
     return ChunkList(
         format=FORMAT,

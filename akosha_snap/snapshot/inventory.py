@@ -30,12 +30,13 @@ class Inventory:
     """Every chunk a push meets or the store has, each by its number; columns, 25 bytes a chunk and its hash.
 
     `pack` holds numbers of `packs`, with offsets and sizes in bytes; those of a chunk mean something
-    once it is stored. Every base of a stored chunk is stored too. `packs` keeps the packs in an order
-    in which bases come before what needs them.
+    once it is stored. Every base of a stored chunk is stored too, and comes before it: in the same pack, or
+    in one that is before its own in `order`, which has the numbers of all packs.
     """
 
     def __init__(self) -> None:
         self.packs: list[PackRef] = []
+        self.order: list[int] = []
         self.hashes: list[bytes] = []
         self.raw_sizes = array("I")
         self._numbers: dict[bytes, int] = {}
@@ -108,7 +109,8 @@ class Inventory:
     def new_pack(self, pack: PackRef) -> int:
         """Add a pack after all others; returns its number."""
         self.packs.append(pack)
-        return len(self.packs) - 1
+        self.order.append(len(self.packs) - 1)
+        return self.order[-1]
 
     def add_chunk_list(
         self, chunk_list: ChunkList, own_pack: PackRef, there: StoredPacks | None
@@ -118,18 +120,14 @@ class Inventory:
         `own_pack` is the pack that holds the list. Damaged frames, and those in packs that are
         missing or of another size, are left out, with all that need them: they count as absent and
         are uploaded again. So are those whose bases, which may lie elsewhere than in this list, would
-        make a chain of more than MAX_DEPTH frames. Returns the number of each frame's chunk, and
-        the ids of those packs.
+        make a chain of more than MAX_DEPTH frames or not come before them. Returns the number of each
+        frame's chunk, and the ids of those packs.
         """
         ids = pack_ids(chunk_list, own_pack.id)
         expected = [*chunk_list.pack_sizes[:-1], own_pack.size]
         lost = {i for i, pack in enumerate(ids) if there is not None and not there.has_pack(pack, expected[i])}
-        known = {pack.id: number for number, pack in enumerate(self.packs)}
-        refs = {
-            i: known[ids[i]] if ids[i] in known else self.new_pack(PackRef(ids[i], expected[i]))
-            for i in range(len(ids))
-            if i not in lost
-        }
+        refs = self._take_packs({i: PackRef(ids[i], expected[i]) for i in range(len(ids)) if i not in lost})
+        rank = {pack: place for place, pack in enumerate(self.order)}
         numbers = array("I", bytes(array("I").itemsize * len(chunk_list)))
         hashes, raw_sizes = chunk_list.hashes, chunk_list.raw_sizes
         for i in chunk_list.in_order():
@@ -141,10 +139,29 @@ class Inventory:
                 continue
             if pack is None or self.is_stored(numbers[i]) or not all(map(self.is_stored, bases)):
                 continue
-            if self.depth(bases) <= MAX_DEPTH:
-                place = chunk_list.offsets[i], chunk_list.stored_sizes[i], chunk_list.codecs[i]
-                self.store(numbers[i], pack, *place, bases)
+            offset = chunk_list.offsets[i]
+            is_after = all((rank[self.pack[base]], self.offsets[base]) < (rank[pack], offset) for base in bases)
+            if is_after and self.depth(bases) <= MAX_DEPTH:
+                self.store(numbers[i], pack, offset, chunk_list.stored_sizes[i], chunk_list.codecs[i], bases)
         return numbers, [ids[i] for i in sorted(lost)]
+
+    def _take_packs(self, packs: dict[int, PackRef]) -> dict[int, int]:
+        """The number of each of these packs, of which each may need those before it.
+
+        New ones come into `order` just before the next that was known. An earlier list that needs some of these
+        packs only may have them in another order: then there need be none for both.
+        """
+        known = {pack.id: number for number, pack in enumerate(self.packs)}
+        numbers, place = {}, len(self.order)
+        for i, pack in reversed(packs.items()):
+            if pack.id in known:
+                numbers[i] = known[pack.id]
+                place = self.order.index(numbers[i])
+            else:
+                numbers[i] = len(self.packs)
+                self.packs.append(pack)
+                self.order.insert(place, numbers[i])
+        return numbers
 
     def add_footer(self, pack_id: bytes, size: int, footer: Footer) -> None:
         """Take over an uploaded pack that no snapshot names yet: the work of an interrupted push."""

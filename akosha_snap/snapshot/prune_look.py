@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from akosha_snap.errors import AkoshaSnapError, DamageError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, BusyError, DamageError, NothingThereError
 from akosha_snap.manifest.keys import manifest_key, system_marker, upload_object
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.retention import KeepRules, reasons_to_keep
@@ -48,13 +48,19 @@ def look(system: System, rules: KeepRules, now: dt.datetime) -> Look:
     """Read every manifest and chunk list, then list the packs.
 
     Raises NewerFormatError; DamageError where a snapshot that stays cannot be read: nobody knows what it
-    needs; AkoshaSnapError where the newest snapshot is from the future.
+    needs; BusyError where another prune dropped all that was listed; AkoshaSnapError where the newest
+    snapshot is from the future.
     """
     system.check_format()
     uploads = _uploads(system)
     committed = sorted(upload for upload, objects in uploads.items() if manifest_key(system.id, upload) in objects)
     read = {upload_id: _read(system, upload_id) for upload_id in committed}  # a list needs those before it
     there = {upload_id: found for upload_id, found in read.items() if not isinstance(found, NothingThereError)}
+    if committed and not there:
+        raise BusyError(
+            f"every snapshot of {system.name} that was listed is gone: another prune dropped them, for a newer one",
+            hint="prune again; nothing was deleted",
+        )
     if not there:  # not even where there are packs: they may be all that is left of some
         raise NothingThereError(f"no snapshot of {system.name}", hint="nothing was deleted; check --system-id")
     reasons = reasons_to_keep(there, rules)

@@ -11,6 +11,7 @@ from helpers import (
     InterceptingStore,
     Part,
     PulledPlug,
+    as_second_reader,
     craft,
     dies_at,
     edited,
@@ -185,3 +186,19 @@ class TestBases:
         assert not result.unchanged
         assert bench.restored() == files
         assert bench.verify("latest", level="data").ok
+
+
+def test_a_file_that_the_newest_snapshot_does_not_have_may_have_any_bases_before_it(bench):
+    """The newest needs only the second of two packs, in which a chunk has its base in the first."""
+    a, b = noise(20_000, "a"), noise(20_000, "b")
+    bench.push({"a": noise(20_000, "before"), "b": b})
+    bench.push({"a": a, "b": edited(b, 10_000)})
+    bench.push({"a": a})
+    assert len(as_second_reader(bench)) == 3
+    for _ in range(2):
+        b = edited(b, 10_000)
+        result = bench.push({"a": a, "b": b})
+        assert result.bytes_transferred < 5_000
+        assert bench.restored() == {"a": a, "b": b}
+    assert bench.verify(level="data").ok
+    assert as_second_reader(bench)[-1] == {"a": a, "b": b}

@@ -255,3 +255,17 @@ def test_a_verify_while_snapshots_are_pruned(scene, level):
         assert result.ok, result.problems
 
     assert not any(scene.no_harm(verify, lambda: scene.bench.prune(grace=0, no_push_running=True)))
+
+
+def test_a_verify_while_snapshots_with_whole_files_are_pruned(bench):
+    for data in OLD:
+        bench.push({"a": data}, full_file=True)
+    start = bench.store
+    for number in itertools.count():
+        bench.store = copied(start)
+        store = RunsAt(bench.store, number, lambda: bench.prune(grace=0, no_push_running=True))
+        result = api.verify(store, "all", system_id=SYSTEM, level="data")
+        assert result.ok, result.problems
+        if not store.ran:
+            assert number > 4 * len(OLD)
+            return

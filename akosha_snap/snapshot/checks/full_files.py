@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blake3 import blake3
 
+from akosha_snap.errors import ObjectNotFound
 from akosha_snap.manifest import FullFile
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.system import System
@@ -22,7 +23,12 @@ def check_full_files(system: System, findings: Findings) -> None:
             pointer = file.full_file
             if not pointer.stored or pointer.uri in seen:
                 continue
-            if all(_digest(system, pointer) != pointer.blake3 for _ in range(2)):  # it may be damaged on its way
+            try:
+                is_damaged = all(_digest(system, pointer) != pointer.blake3 for _ in range(2))  # it may be on its way
+            except ObjectNotFound:  # it was there a moment ago: pruned meanwhile, with its snapshot
+                findings.problem("full_file_missing", pointer.uri, [snapshot.upload_id], "no such object in the store")
+                continue
+            if is_damaged:
                 detail = "its bytes do not hash to what the manifest names"
                 findings.problem("full_file_damaged", pointer.uri, [snapshot.upload_id], detail)
 
