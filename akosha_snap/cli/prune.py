@@ -31,8 +31,6 @@ _COUNT = click.IntRange(min=0)
     "--keep-within",
     metavar="DURATION",
     type=DURATION,
-    default=0.0,
-    show_default=False,
     help="Keep all snapshots taken this long before the newest one: 12h, 30d, 8w.",
 )
 @click.option(
@@ -64,11 +62,10 @@ def command(
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
 
-    if grace is not None:
-        rules["grace"] = grace
+    given = {name: value for name, value in {**rules, "grace": grace}.items() if value is not None}
     target = open_target(load_settings(store=store, system_id=system_id))
     with watching(as_json=as_json) as observer:
-        result = api.prune(target.store, system_id=target.system_id, dry_run=dry_run, observer=observer, **rules)
+        result = api.prune(target.store, system_id=target.system_id, dry_run=dry_run, observer=observer, **given)
     if as_json:
         json_line(result)
         return
