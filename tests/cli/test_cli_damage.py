@@ -150,7 +150,9 @@ def test_a_push_after_damage_uploads_anew(cli, harmed, tmp_path) -> None:
 def test_repair_says_what_is_lost_and_the_next_push_heals_it(cli, harmed, tmp_path) -> None:
     flip(harmed.pack, 1000)
     assert "akosha-snap repair" in cli("verify", "--level", "data").error
-    assert "akosha-snap repair --dry-run" in cli("restore", "--to", tmp_path / "out").error, "verify alone finds nothing"
+    assert "akosha-snap repair --dry-run" in cli("restore", "--to", tmp_path / "out").error, (
+        "verify alone finds nothing"
+    )
     tried = cli("repair", "--dry-run", "--json")
     assert (tried.code, tried.json["record"]) == (4, None)
     outcome = cli("repair")
