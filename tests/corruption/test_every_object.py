@@ -22,12 +22,12 @@ from helpers import MIB, SYSTEM, Bench, copied, flipped, noise, prose
 from akosha_snap import api
 from akosha_snap.errors import DamageError, NewerFormatError, NothingThereError
 from akosha_snap.frames import TRAILER_SIZE, read_footer, read_trailer
-from akosha_snap.manifest.keys import format_key, manifest_key
+from akosha_snap.manifest.keys import format_key, manifest_key, system_marker, upload_marker
 from akosha_snap.snapshot import packer, storing
 from akosha_snap.snapshot.damage import read_stored_packs
 from akosha_snap.snapshot.results import Level
 from akosha_snap.snapshot.system import System
-from akosha_snap.stores import DirectoryStore
+from akosha_snap.stores import DirectoryStore, MemoryStore
 
 LEVELS: list[Level] = ["manifest", "index", "data", "open"]
 
@@ -299,3 +299,50 @@ def test_a_harmed_mark_of_prune_costs_no_snapshot(tmp_path, monkeypatch):
             assert bench.store.get(key) == data
         assert bench.uploads() == kept
         assert bench.verify(level="data").ok
+
+
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.stress)])
+def test_repair_and_a_push_heal_it(store, tmp_path, every, monkeypatch):
+    """Whatever was harmed: then today's files are a whole snapshot, and once the others are pruned all is well."""
+    monkeypatch.setattr(second_reader, "read_pack", _unchecked)  # a pack may be damaged where nobody needs it any more
+    whole = MemoryStore()
+    for key, data in store.objects.items():
+        whole.put(key, data)
+    for marker in [system_marker(SYSTEM), *(upload_marker(SYSTEM, upload_id) for upload_id in store.uploads)]:
+        whole.put(marker, b"")
+    today = {**store.files[3], **store.files[4]}
+    healed = newer = 0
+    for number, harm in enumerate(list(harms(store.objects))[::every]):
+        what = f"{harm.what}: {harm.key}"
+        (tmp_path / str(number)).mkdir()
+        bench = Bench(tmp_path / str(number), copied(whole))
+        bench.clock.advance(3600)
+        bench.delete(harm.key) if harm.data is None else bench.store.put(harm.key, harm.data)
+        try:
+            result = api.repair(bench.store, system_id=SYSTEM, now=bench.clock)
+        except NewerFormatError:
+            newer += 1
+            continue
+        assert result.problems, what
+        pushed = bench.push(today, recheck=True)
+        assert bench.verify("latest", level="data").ok, what
+        assert as_second_reader_of(bench, str(pushed.upload_id)) == today, what
+        bench.prune(no_push_running=True, grace=0)
+        assert bench.verify("all", level="open").ok, what
+        assert bench.restored() == today, what
+        api.repair(bench.store, system_id=SYSTEM, now=bench.clock)
+        assert not bench.push({**today, "new": b"1"}, recheck=True).warnings, what
+        shutil.rmtree(bench.folder)
+        healed += 1
+    print(f"\n{healed} healed, {newer} called newer")
+    assert healed >= 230 // every - 7
+
+
+def as_second_reader_of(bench: Bench, upload_id: str) -> dict[str, bytes]:
+    """The files of one snapshot as the second reader has them, whatever has become of the others."""
+    root = bench.folder / "copy"
+    for key, data in bench.objects().items():
+        path = root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return second_reader.files(root, SYSTEM, upload_id)

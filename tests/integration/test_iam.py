@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import boto3.session
 import pytest
+from botocore.exceptions import ClientError
 from helpers import SYSTEM, Bench, edited, flipped, noise
 from seaweed import running_seaweed
 
@@ -27,14 +28,15 @@ pytestmark = pytest.mark.seaweed
 
 DOCS = Path(__file__).parents[2] / "docs" / "iam"
 BUCKET = "memories"
+VERSIONED = "versioned"
 MIB = 1024 * 1024
 A_DAY_AND_A_BIT = 90_000
 DENY_ABORT = {"Effect": "Deny", "Action": "s3:AbortMultipartUpload", "Resource": "*"}
 
 
-def policy(name: str, system: str = SYSTEM) -> dict[str, Any]:
+def policy(name: str, system: str = SYSTEM, bucket: str = BUCKET) -> dict[str, Any]:
     """A policy of the documentation, for `system`."""
-    text = (DOCS / f"{name}.json").read_text().replace("BUCKET", BUCKET)
+    text = (DOCS / f"{name}.json").read_text().replace("BUCKET", bucket)
     parsed: dict[str, Any] = json.loads(text.replace("SYSTEM", system))
     return parsed
 
@@ -63,6 +65,11 @@ def everyone() -> dict[str, dict[str, Any]]:
     """Each key of the tests, by name, and its policy."""
     keys = {name: policy(name) for name in ("push", "read", "prune")}
     keys["other"] = policy("push", "another")
+    keys["versioned"] = policy("push", bucket=VERSIONED)
+    below = json.dumps(policy("push"))
+    for top in ("systems/", "akosha-snap/"):
+        below = below.replace(top, f"base/{top}")
+    keys["below"] = json.loads(below)
     akosha = json.loads(json.dumps(policy("read")).replace(f"{SYSTEM}/*", "*"))
     keys["akosha"] = akosha
     bare = without("push", "Add", "s3:AbortMultipartUpload")
@@ -104,19 +111,19 @@ def key_of(number: int) -> str:
     return f"key-{number}"
 
 
-Login = Callable[[str], Store]
+Login = Callable[..., Store]
 
 
 @pytest.fixture
 def login(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Login]:
     """Opens the store, empty at first, as one of `everyone` or as `admin`."""
 
-    def login(name: str) -> Store:
+    def login(name: str, where: str = BUCKET) -> Store:
         names = list(everyone())
         key = ("testkey", "testsecret") if name == "admin" else (key_of(names.index(name)), "secret")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key[0])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key[1])
-        store = open_store(f"s3://{BUCKET}?endpoint={server.endpoint}")
+        store = open_store(f"s3://{where}?endpoint={server.endpoint}")
         with contextlib.suppress(CredentialsError):
             store.list_page(system_marker(SYSTEM))  # it takes the key from the environment now, and keeps it
         return store
@@ -301,6 +308,30 @@ def test_a_key_is_fenced_into_its_system(bench, login):
     assert bench.push(FILES, system_id="another", state_dir=None).upload_id
     bench.store = login("admin")
     assert {key: data for key, data in bench.objects().items() if "/another/" not in key} == before
+
+
+def test_below_a_prefix(bench, login):
+    bench.store = login("below", f"{BUCKET}/base")
+    two_snapshots(bench)
+    assert bench.restored() == LATER
+    with pytest.raises(CredentialsError):
+        login("below").get(format_key(SYSTEM))
+
+
+def test_versioning_keeps_what_a_push_key_overwrites(tmp_path, login, server):
+    server.client.create_bucket(Bucket=VERSIONED)
+    server.client.put_bucket_versioning(Bucket=VERSIONED, VersioningConfiguration={"Status": "Enabled"})
+    bench = Bench(tmp_path, login("versioned", VERSIONED))
+    pack = bench.own_pack(str(bench.push(FILES).upload_id))
+    bench.store.put(pack, b"overwritten")
+    assert not bench.verify(level="manifest").ok
+    versions = server.client.list_object_versions(Bucket=VERSIONED, Prefix=pack)["Versions"]
+    (before,) = [version["VersionId"] for version in versions if not version["IsLatest"]]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        bench.store._client._full().delete_object(Bucket=VERSIONED, Key=pack, VersionId=before)
+    with server.client.get_object(Bucket=VERSIONED, Key=pack, VersionId=before)["Body"] as body:
+        login("admin", VERSIONED).put(pack, body.read())
+    assert bench.verify(level="data").ok
 
 
 @pytest.mark.parametrize("who", NEEDED)
