@@ -70,7 +70,7 @@ class DamageError(AkoshaSnapError):
 
     exit_code = 4
 
-    def __init__(self, message: str, *, hint: str = "run `akosha-snap verify all` to see what it touches") -> None:
+    def __init__(self, message: str, *, hint: str = "run `akosha-snap repair --dry-run` to see what is lost") -> None:
         super().__init__(message, hint=hint)
 
 

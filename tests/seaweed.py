@@ -30,14 +30,17 @@ class Seaweed(NamedTuple):
 
 
 @contextlib.contextmanager
-def running_seaweed(folder: Path) -> Iterator[Seaweed]:
-    """A SeaweedFS with its data in `folder`, killed on leaving the block."""
+def running_seaweed(folder: Path, identities: str | None = None) -> Iterator[Seaweed]:
+    """A SeaweedFS with its data in `folder`, killed on leaving the block.
+
+    `identities`: the text of an S3 configuration in place of the one key; it must have `testkey` as administrator.
+    """
     for attempt in range(5):
         data = folder / f"start-{attempt}"
         data.mkdir(parents=True)
         ports = _free_ports(5)
         with contextlib.ExitStack() as stack:
-            process = stack.enter_context(_started(data, ports))
+            process = stack.enter_context(_started(data, ports, identities))
             if _ready(process, ports):
                 yield Seaweed(f"http://127.0.0.1:{ports[0]}", "testkey", "testsecret", process.pid)
                 return
@@ -46,7 +49,7 @@ def running_seaweed(folder: Path) -> Iterator[Seaweed]:
 
 
 @contextlib.contextmanager
-def _started(data: Path, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]:
+def _started(data: Path, ports: list[int], identities: str | None) -> Iterator[subprocess.Popen[bytes]]:
     s3, master, volume, filer, admin = ports
     command = [
         _binary(),
@@ -68,6 +71,9 @@ def _started(data: Path, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]:
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",  # as S3 itself does
     ]
+    if identities is not None:
+        (data / "s3.json").write_text(identities)
+        command.append(f"-s3.config={data / 's3.json'}")
     # HOME too: it reads credentials and settings there
     environment = {
         "PATH": os.environ.get("PATH", ""),

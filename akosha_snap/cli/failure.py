@@ -46,7 +46,7 @@ def describe(error: BaseException, command: str | None = None) -> Failure:
 def _next_step(error: AkoshaSnapError) -> str:
     """What to do where the error itself does not say: deep down it is not known what was going on."""
     if isinstance(error, DamageError):
-        return "run `akosha-snap verify all` to see what is damaged, and restore another snapshot"
+        return "run `akosha-snap repair --dry-run` to see what is lost, and restore another snapshot"
     if isinstance(error, NewerFormatError):
         return "upgrade akosha-snap"
     return ""

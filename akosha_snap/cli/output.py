@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["columns", "counted", "json_line", "moment", "seconds", "size", "warn"]
+if TYPE_CHECKING:
+    from akosha_snap.snapshot.results import Problem
+
+__all__ = ["columns", "counted", "described", "json_line", "moment", "seconds", "size", "warn"]
 
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
@@ -50,6 +53,12 @@ def seconds(duration: float) -> str:
 def moment(time: dt.datetime) -> str:
     """A time in UTC, to the second."""
     return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def described(problem: Problem) -> str:
+    """Which object and what is wrong with it, the object named once."""
+    named = problem.object in problem.detail
+    return problem.detail if named else f"{problem.object}: {problem.detail}"
 
 
 def columns(rows: Sequence[Sequence[str]], align: str) -> list[str]:

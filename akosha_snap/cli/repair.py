@@ -10,7 +10,7 @@ from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
     from akosha_snap.config import Given
-    from akosha_snap.snapshot.results import LostSnapshot, RepairResult
+    from akosha_snap.snapshot.results import LostSnapshot, Problem, RepairResult
 
 __all__ = ["command"]
 
@@ -27,7 +27,7 @@ def command(dry_run: bool, given: Given, as_json: bool) -> None:
     something stays damaged: snapshots that have lost files stay so.
     """
     from akosha_snap import api
-    from akosha_snap.cli.output import json_line, warn
+    from akosha_snap.cli.output import described, json_line, warn
     from akosha_snap.cli.progress import watching
     from akosha_snap.cli.target import open_target
     from akosha_snap.config import load_settings
@@ -50,8 +50,8 @@ def command(dry_run: bool, given: Given, as_json: bool) -> None:
         for line in _lines(result, target.label):
             click.echo(line)
     if not result.ok:
-        first = result.problems[0]
-        raise DamageError(f"{first.object}: {first.detail}", hint=_next_step(result))
+        left = [problem for problem in result.problems if result.dry_run or problem.object not in result.recreated]
+        raise DamageError(described(left[0]), hint=_next_step(result, left))
 
 
 def _lines(result: RepairResult, label: str) -> list[str]:
@@ -75,9 +75,12 @@ def _files(lost: LostSnapshot) -> str:
     return ", ".join(f"{file.name} ({size(file.size)})" for file in lost.files) or "all of it"
 
 
-def _next_step(result: RepairResult) -> str:
+def _next_step(result: RepairResult, left: list[Problem]) -> str:
     if result.dry_run:
         return "run it again without --dry-run, then push"
+    damaged = {upload_id for problem in left for upload_id in problem.snapshots}
+    if result.record is None and result.snapshots[0] not in damaged:  # a push has healed it since the last repair
+        return "the newest snapshot is whole; those named stay damaged until a prune drops them"
     return (
         "push now: what today's files need of it is uploaded again (from another machine within a day, or with"
         " --recheck); the snapshots named stay damaged, all others are whole"

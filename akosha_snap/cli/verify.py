@@ -101,12 +101,13 @@ def _touched(problem: Problem) -> str:
 
 
 def _damage(problems: list[Problem]) -> DamageError:
+    from akosha_snap.cli.output import described
     from akosha_snap.errors import DamageError
 
     first, more = problems[0], len(problems) - 1
     rest = f", and {more} more" if more else ""
     return DamageError(
-        f"{first.object}: {first.detail}{rest}",
+        f"{described(first)}{rest}",
         hint="snapshots not named are whole; run `akosha-snap repair`, then push: "
         "what the files of today need of it is uploaded anew",
     )

@@ -13,7 +13,7 @@ FORMAT = 1
 """The format this package reads and writes."""
 
 
-_REMOVE = "remove that object: the next push writes it again"
+_REMOVE = "run `akosha-snap repair`, which writes that object anew"
 
 
 class StoreFormat(msgspec.Struct, frozen=True):

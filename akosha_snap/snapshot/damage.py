@@ -16,6 +16,7 @@ from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import make_upload_id
 from akosha_snap.manifest.keys import damage_key
 from akosha_snap.snapshot.system import Listing, System
+from akosha_snap.snapshot.twice import twice
 from akosha_snap.version import __version__
 
 __all__ = ["DamagedChunks", "StoredPacks", "read_stored_packs", "record_damage"]
@@ -56,8 +57,16 @@ def read_stored_packs(system: System, listing: Listing) -> StoredPacks:
         return StoredPacks(listing.packs)
     newest = max(listing.damage_records)
     key = damage_key(system.id, newest)
+
+    def read() -> DamageRecord:
+        data = system.store.get(key, length=MAX_MANIFEST_SIZE)
+        record = decode_damage(data, key)
+        if not newest.endswith(content_hash(data).hex()[:8]):
+            raise DamageError(f"{key} is not what its name says")
+        return record
+
     try:
-        record = decode_damage(system.store.get(key, length=MAX_MANIFEST_SIZE), key)
+        record = twice(read)
     except (DamageError, ObjectNotFound) as error:
         warning = f"{key} cannot be read ({error.message}): what it says is damaged is not healed; repair again"
         return StoredPacks(listing.packs, {}, newest, [warning])

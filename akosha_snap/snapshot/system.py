@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
-from akosha_snap.errors import DamageError, NothingThereError, ObjectNotFound
+from akosha_snap.errors import CredentialsError, DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.manifest import ChunkList, Manifest, decode_format, decode_manifest
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
 from akosha_snap.manifest.ids import bare_name, check_system_id, check_upload_id, is_upload_id
@@ -32,6 +32,8 @@ __all__ = ["LATEST", "Listing", "System"]
 
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
+
+_FIRST = "run `akosha-snap push` to make the first"
 
 
 class Listing(NamedTuple):
@@ -182,9 +184,12 @@ class System:
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
-        page = self.store.list_page(SYSTEMS_PREFIX)
+        try:
+            page = self.store.list_page(SYSTEMS_PREFIX)
+        except CredentialsError:  # a key of this system alone, which sees no others
+            return _FIRST
         named = (upload_key(info.key) for info in page.objects)
         others = sorted({found[0] for found in named if found} - {self.id})
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
-        return "run `akosha-snap push` to make the first"
+        return _FIRST

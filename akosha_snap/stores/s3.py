@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from akosha_snap.errors import CapabilityError, CredentialsError
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.hints import NO_RIGHT_TO_DELETE
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
 from akosha_snap.stores.plain_http import refuse_plain_http
 from akosha_snap.stores.s3_client import S3Options, make_boto3_client
@@ -137,8 +138,13 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """See DeletingStore."""
-        with self._errors("delete", key):
-            self._client.delete_object(**self._object(key))
+        try:
+            with self._errors("delete", key):
+                self._client.delete_object(**self._object(key))
+        except CredentialsError as error:
+            if "AccessDenied" in error.message:
+                raise CredentialsError(error.message, hint=NO_RIGHT_TO_DELETE) from None
+            raise
 
     @property
     def _client(self) -> Any:

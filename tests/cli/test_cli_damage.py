@@ -150,6 +150,9 @@ def test_a_push_after_damage_uploads_anew(cli, harmed, tmp_path) -> None:
 def test_repair_says_what_is_lost_and_the_next_push_heals_it(cli, harmed, tmp_path) -> None:
     flip(harmed.pack, 1000)
     assert "akosha-snap repair" in cli("verify", "--level", "data").error
+    assert "akosha-snap repair --dry-run" in cli("restore", "--to", tmp_path / "out").error, (
+        "verify alone finds nothing"
+    )
     tried = cli("repair", "--dry-run", "--json")
     assert (tried.code, tried.json["record"]) == (4, None)
     outcome = cli("repair")
@@ -163,6 +166,15 @@ def test_repair_says_what_is_lost_and_the_next_push_heals_it(cli, harmed, tmp_pa
     again = cli("repair", "--json")
     assert again.code == 4
     assert [one["upload_id"] for one in again.json["lost"]] == [harmed.manifest.parent.name]
+    assert "the newest snapshot is whole" in again.json_error["hint"]
+    assert cli("prune", "--keep-last", 1).code == 0
+    assert cli("repair").code == 0
+
+
+def test_repair_names_what_stays_damaged_not_what_it_made_anew(cli, harmed) -> None:
+    harmed.format.unlink()
+    harmed.manifest.write_bytes(b"{")
+    assert harmed.manifest.parent.name in cli("repair").error
 
 
 def test_repair_of_a_whole_store(cli, harmed) -> None:

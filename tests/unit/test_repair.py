@@ -7,7 +7,7 @@ from helpers import MIB, SYSTEM, Bench, Gone, Part, RecordingStore, craft, edite
 
 from akosha_snap import api
 from akosha_snap.errors import NewerFormatError, NothingThereError
-from akosha_snap.frames import read_footer
+from akosha_snap.frames import content_hash, read_footer
 from akosha_snap.manifest import decode_damage
 from akosha_snap.manifest.keys import damage_key, format_key, manifest_key, system_marker, upload_marker
 from akosha_snap.snapshot import storing
@@ -265,11 +265,11 @@ class TestMadeAnew:
 class TestRecordsOfStrangers:
     """They can only subtract: a push never believes more of a store than it lists."""
 
-    NAME = "20271231T235959Z-00000000"
+    TIME = "20271231T235959Z"
 
     def pushed(self, bench: Bench, record: bytes) -> list[str]:
         bench.push({"a": DATA})
-        bench.store.put(damage_key(SYSTEM, self.NAME), record)
+        bench.store.put(damage_key(SYSTEM, f"{self.TIME}-{content_hash(record).hex()[:8]}"), record)
         result = bench.push({"a": edited(DATA, 5)}, recheck=True)
         assert bench.restored() == {"a": edited(DATA, 5)}
         assert bench.verify("all", level="data").ok
@@ -278,10 +278,10 @@ class TestRecordsOfStrangers:
     @pytest.mark.parametrize("record", [b"", b"{", b'{"format":1}', b'{"format":0,"packs":[]}', b"[" * 100_000])
     def test_one_that_cannot_be_read_is_said(self, bench, record):
         (warning,) = self.pushed(bench, record)
-        assert self.NAME in warning
+        assert self.TIME in warning
         key = repair(bench).record
         assert key is not None
-        assert key > damage_key(SYSTEM, self.NAME), "a later one takes its place"
+        assert key > damage_key(SYSTEM, f"{self.TIME}-ffffffff"), "a later one takes its place"
         assert bench.push({"a": DATA}, recheck=True).warnings == []
 
     def test_one_that_lies_costs_bytes_only(self, bench):
@@ -305,6 +305,6 @@ def test_a_look_at_all_costs_a_request_more_only_where_there_is_a_record(tmp_pat
     bench = Bench(tmp_path, MemoryStore())
     bench.push({"a": DATA})
     before = bench.push({"a": DATA}, recheck=True).requests
-    bench.store.put(damage_key(SYSTEM, "20261123T071500Z-00000000"),
-                    b'{"format":1,"found_at":"2026-11-23T07:15:00Z","tool":"x","packs":[]}')  # fmt: skip
+    record = b'{"format":1,"found_at":"2026-11-23T07:15:00Z","tool":"x","packs":[]}'
+    bench.store.put(damage_key(SYSTEM, f"20261123T071500Z-{content_hash(record).hex()[:8]}"), record)
     assert bench.push({"a": DATA}, recheck=True).requests == before + 1

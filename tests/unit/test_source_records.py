@@ -32,6 +32,17 @@ def test_files_of_every_version(tmp_path: Path, version: str, name: str, counts:
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before, "nothing changed, nothing left"
 
 
+def test_a_database_cannot_have_us_read_other_files(tmp_path: Path) -> None:
+    """A view under a table's name is no table, and nothing that is asked of the copy reaches outside it."""
+    secret, path = tmp_path / "secret", tmp_path / "a.duckdb"
+    secret.write_text("s")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE VIEW conversations AS SELECT * FROM read_text('{secret}')")
+    assert count_records(path) == RecordCounts(0, 0, 0, 0)
+    with engine.open_copy(path, None) as connection, pytest.raises(duckdb.PermissionException):
+        connection.execute(f"SELECT * FROM {engine.ALIAS}.main.conversations").fetchall()
+
+
 def test_a_memory(tmp_path: Path) -> None:
     reflection, graph = memory_db.build(tmp_path, conversations=16)
     assert count_records(reflection) == RecordCounts(16, 2, 0, 0)
