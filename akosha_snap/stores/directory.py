@@ -157,7 +157,8 @@ class DirectoryStore:
         with self._errors("delete", path):
             if path.is_file():
                 path.unlink(missing_ok=True)
-                fsync_directory(path.parent)
+                with contextlib.suppress(FileNotFoundError):  # another prune has deleted the marker
+                    fsync_directory(path.parent)
 
     def sweep(self, prefix: str) -> None:
         """See SweepingStore. Another machine may be writing here too, whose locks need not show: age alone tells."""

@@ -21,7 +21,7 @@ import pytest
 
 from akosha_snap import atomic
 from akosha_snap.errors import BusyError, ObjectExists, ObjectNotFound, StoreError, StoreNotFound, TransientStoreError
-from akosha_snap.stores import DirectoryStore, list_all, put_file
+from akosha_snap.stores import DirectoryStore, directory, list_all, put_file
 from akosha_snap.stores.directory_errors import translate
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
@@ -522,3 +522,18 @@ def test_a_file_over_the_single_put(store, tmp_path, monkeypatch):
     path.write_bytes(b"0123456789" * 2)
     assert put_file(store, "big", path) == 20
     assert store.get("big") == path.read_bytes()
+
+
+def test_the_folder_of_a_deleted_object_may_be_gone_at_once(store, root, monkeypatch):
+    """Two prunes drop the same upload: one has deleted the marker before the other is done with the manifest."""
+    store.put("systems/a/b/manifest.json", b"{}")
+    fsync = directory.fsync_directory
+
+    def gone(folder: Path) -> None:
+        folder.rmdir()
+        fsync(folder)
+
+    monkeypatch.setattr(directory, "fsync_directory", gone)
+    store.delete("systems/a/b/manifest.json")
+    store.delete("systems/a/b/manifest.json")
+    assert not list((root / "systems/a").iterdir())
