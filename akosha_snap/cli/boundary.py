@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 import threading
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from akosha_snap.cli.failure import describe
 from akosha_snap.cli.stopped import Stopped
-from akosha_snap.failure import Failure
+
+if TYPE_CHECKING:
+    from akosha_snap.failure import Failure
 
 __all__ = ["leave", "run"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from akosha_snap.errors import AkoshaSnapError, DamageError, NewerFormatError
-from akosha_snap.failure import Failure
 from akosha_snap.signals import how_stopped
 
 if TYPE_CHECKING:
     import click
+
+    from akosha_snap.failure import Failure
 
 __all__ = ["describe"]
 
@@ -26,6 +27,8 @@ _DEBUG = "run with AKOSHA_SNAP_DEBUG=1 for the traceback"
 def describe(error: BaseException, command: str | None = None) -> Failure:
     """The failure that `error`, raised by `command`, stands for."""
     import click
+
+    from akosha_snap.failure import Failure
 
     kind = type(error).__name__
     if isinstance(error, AkoshaSnapError):

@@ -30,7 +30,7 @@ def temporary(tmp_path, monkeypatch) -> Path:
 def test_demo(process, temporary) -> None:
     started = time.monotonic()
     outcome = process("demo")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
     assert outcome.code == 0, outcome
     assert outcome.err == ""
     lines = outcome.out.splitlines()
