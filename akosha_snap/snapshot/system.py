@@ -34,7 +34,6 @@ LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
 
 _PARALLEL = 8
-_FIRST = "run `akosha-snap push` to make the first"
 
 
 class Listing(NamedTuple):
@@ -186,12 +185,13 @@ class System:
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
+        first = "run `akosha-snap push` to make the first"
         try:
             page = self.store.list_page(SYSTEMS_PREFIX)
         except CredentialsError:  # a key of this system alone, which sees no others
-            return _FIRST
+            return first
         named = (upload_key(info.key) for info in page.objects)
         others = sorted({found[0] for found in named if found} - {self.id})
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
-        return _FIRST
+        return first
