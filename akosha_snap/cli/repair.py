@@ -10,7 +10,7 @@ from akosha_snap.cli.options import store_options
 
 if TYPE_CHECKING:
     from akosha_snap.config import Given
-    from akosha_snap.snapshot.results import LostSnapshot, Problem, RepairResult
+    from akosha_snap.snapshot.results import LostSnapshot, RepairResult
 
 __all__ = ["command"]
 
@@ -51,7 +51,8 @@ def command(dry_run: bool, given: Given, as_json: bool) -> None:
             click.echo(line)
     if not result.ok:
         left = [problem for problem in result.problems if result.dry_run or problem.object not in result.recreated]
-        raise DamageError(described(left[0]), hint=_next_step(result, left))
+        is_newest = any(result.snapshots[0] in problem.snapshots for problem in left)
+        raise DamageError(described(left[0]), hint=_next_step(result, is_newest=is_newest))
 
 
 def _lines(result: RepairResult, label: str) -> list[str]:
@@ -75,11 +76,10 @@ def _files(lost: LostSnapshot) -> str:
     return ", ".join(f"{file.name} ({size(file.size)})" for file in lost.files) or "all of it"
 
 
-def _next_step(result: RepairResult, left: list[Problem]) -> str:
+def _next_step(result: RepairResult, *, is_newest: bool) -> str:
     if result.dry_run:
         return "run it again without --dry-run, then push"
-    damaged = {upload_id for problem in left for upload_id in problem.snapshots}
-    if result.record is None and result.snapshots[0] not in damaged:  # a push has healed it since the last repair
+    if result.record is None and not is_newest:  # a push has healed it since the last repair
         return "the newest snapshot is whole; those named stay damaged until a prune drops them"
     return (
         "push now: what today's files need of it is uploaded again (from another machine within a day, or with"

@@ -33,8 +33,6 @@ __all__ = ["LATEST", "Listing", "System"]
 LATEST = "latest"
 """Stands for the newest snapshot wherever an upload id is asked for."""
 
-_FIRST = "run `akosha-snap push` to make the first"
-
 
 class Listing(NamedTuple):
     """What the store lists of a system beside its snapshots: packs (id and size in bytes), names of damage records."""
@@ -184,12 +182,13 @@ class System:
 
     def _where_else(self) -> str:
         """A hint that names other systems in the store, should the id be the mistake."""
+        first = "run `akosha-snap push` to make the first"
         try:
             page = self.store.list_page(SYSTEMS_PREFIX)
         except CredentialsError:  # a key of this system alone, which sees no others
-            return _FIRST
+            return first
         named = (upload_key(info.key) for info in page.objects)
         others = sorted({found[0] for found in named if found} - {self.id})
         if others:
             return f"the store has {', '.join(others[:5])}: choose one with --system-id"
-        return _FIRST
+        return first
