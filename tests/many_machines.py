@@ -339,8 +339,11 @@ class _Scripted(Layer):
 
 @contextmanager
 def small_and_in_order() -> Iterator[None]:
-    """Packs of a few chunks, and no two requests of one job at once, whose order would change from run to run."""
+    """Packs of a few chunks; no two requests of one job at once, whose order would change from run to run; and
+    nothing that takes time: no thread for each request, no disk that is waited for."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(system, "DeadlineStore", lambda store: store)
         patch.setattr(packer, "PACK_TARGET", 20_000)
         patch.setattr(packer, "_IN_FLIGHT", 1)
         for module in (prune, system, list_reader, pack_reader, fetch, markers, index):

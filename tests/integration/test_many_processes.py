@@ -56,7 +56,9 @@ def succeeded(results: Results) -> list[dict[str, Any]]:
 
 
 def failed(results: Results) -> Counter[str]:
-    return Counter(f"{done['name']}: {done['error']}: {done['message']}" for one in results for done in one if "error" in done)
+    return Counter(
+        f"{done['name']}: {done['error']}: {done['message']}" for one in results for done in one if "error" in done
+    )
 
 
 def check_whole(url: str, folder: Path, results: Results, *, all_there: bool = True) -> int:

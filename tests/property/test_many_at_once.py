@@ -13,7 +13,7 @@ import pytest
 from helpers import profile
 from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from many_machines import CLOCKS, HOUR, Crash, Prune, Push, Repair, Restore, Sleep, Verify, World, small_and_in_order
 
 machines = st.integers(0, len(CLOCKS) - 1)
@@ -43,6 +43,11 @@ crashes = st.builds(Crash)
 alone = pushes(st.just(())) | prunes(st.just(()))
 deeper = scripts(sleeps | crashes | alone, 2)
 in_the_middle = scripts(sleeps | crashes | alone | pushes(deeper) | prunes(deeper), 4)
+reads = st.one_of(
+    st.builds(Restore, st.integers(0, 2), in_the_middle),
+    st.builds(Verify, in_the_middle),
+    st.builds(Repair, machines, in_the_middle),
+)
 
 
 class ManyAtOnce(RuleBasedStateMachine):
@@ -54,6 +59,10 @@ class ManyAtOnce(RuleBasedStateMachine):
     def happen(self, event):
         self.world.happen(event)
         self.world.check()
+
+    @initialize(push=pushes(st.just(())))
+    def first_push(self, push):
+        self.happen(push)
 
     @rule(push=pushes(in_the_middle))
     def push(self, push):
@@ -72,17 +81,9 @@ class ManyAtOnce(RuleBasedStateMachine):
     def time_passes(self, sleep):
         self.happen(sleep)
 
-    @rule(age=st.integers(0, 3), script=in_the_middle)
-    def restore(self, age, script):
-        self.happen(Restore(age, script))
-
-    @rule(script=in_the_middle)
-    def verify(self, script):
-        self.happen(Verify(script))
-
-    @rule(machine=machines, script=in_the_middle)
-    def repair(self, machine, script):
-        self.happen(Repair(machine, script))
+    @rule(job=reads)
+    def read(self, job):
+        self.happen(job)
 
     def teardown(self):
         try:
