@@ -22,8 +22,7 @@ from helpers import SYSTEM, Bench, PulledPlug, noise, on_disk
 from akosha_snap import api
 from akosha_snap.errors import AkoshaSnapError, BusyError, DamageError, NothingThereError, TransientStoreError
 from akosha_snap.manifest.keys import pack_key, prune_prefix
-from akosha_snap.snapshot import fetch, list_reader, pack_reader, packer, prune, system, workspace
-from akosha_snap.snapshot.checks import index, markers
+from akosha_snap.snapshot import ahead, fetch, packer, system, workspace
 from akosha_snap.snapshot.results import PruneResult, PushResult, RepairResult, RestoreResult, VerifyResult
 from akosha_snap.snapshot.time_limit import PRUNE_LIMIT, PUSH_LIMIT
 from akosha_snap.stores import Layer, Store, retry
@@ -339,12 +338,15 @@ class _Scripted(Layer):
 
 @contextmanager
 def small_and_in_order() -> Iterator[None]:
-    """Packs of a few chunks, and no two requests of one job at once, whose order would change from run to run."""
+    """Packs of a few chunks; no two requests of one job at once, whose order would change from run to run; and
+    nothing that takes time: no thread for each request, no disk that is waited for."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(system, "DeadlineStore", lambda store: store)
         patch.setattr(packer, "PACK_TARGET", 20_000)
         patch.setattr(packer, "_IN_FLIGHT", 1)
-        for module in (prune, system, list_reader, pack_reader, fetch, markers, index):
-            patch.setattr(module, "_PARALLEL", 1)
+        patch.setattr(ahead, "_REQUESTS", 1)
+        patch.setattr(fetch, "_PARALLEL", 1)
         patch.setattr(retry, "FIRST_WAIT", 0.0)
         patch.setattr(workspace, "_LOCK_TIMEOUT", 0.0)
         yield

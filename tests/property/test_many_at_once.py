@@ -13,7 +13,7 @@ import pytest
 from helpers import profile
 from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from many_machines import CLOCKS, HOUR, Crash, Prune, Push, Repair, Restore, Sleep, Verify, World, small_and_in_order
 
 machines = st.integers(0, len(CLOCKS) - 1)
@@ -22,12 +22,15 @@ files = st.dictionaries(st.sampled_from("abc"), contents, min_size=1)
 naps = st.sampled_from([1, 60, 14 * 60, 16 * 60, HOUR])
 nights = st.sampled_from([11 * HOUR, 21 * HOUR + 1800, 22 * HOUR, 23 * HOUR, 24 * HOUR, 26 * HOUR, 72 * HOUR])
 sleeps = st.builds(Sleep, naps | nights)
+NONE = st.just(())
 usually_not = st.integers(0, 5).map(lambda number: number == 5)
 
 
 def scripts(events, most):
     """Up to `most` events at a time, at up to two of a job's first requests: it has 4 to 20."""
-    at_once = st.tuples(st.integers(0, 12), st.lists(events, min_size=1, max_size=most))
+    now_and_later = st.tuples(prunes(NONE), st.builds(Sleep, nights), prunes(NONE))  # it takes two to delete a pack
+    some = st.lists(events, min_size=1, max_size=most) | now_and_later
+    at_once = st.tuples(st.integers(0, 12), some)
     return st.lists(at_once, max_size=2).map(lambda script: tuple((n, one) for n, events in script for one in events))
 
 
@@ -40,9 +43,14 @@ def prunes(script):
 
 
 crashes = st.builds(Crash)
-alone = pushes(st.just(())) | prunes(st.just(()))
+alone = pushes(NONE) | prunes(NONE)
 deeper = scripts(sleeps | crashes | alone, 2)
 in_the_middle = scripts(sleeps | crashes | alone | pushes(deeper) | prunes(deeper), 4)
+reads = st.one_of(
+    st.builds(Restore, st.integers(0, 2), in_the_middle),
+    st.builds(Verify, in_the_middle),
+    st.builds(Repair, machines, in_the_middle),
+)
 
 
 class ManyAtOnce(RuleBasedStateMachine):
@@ -55,6 +63,10 @@ class ManyAtOnce(RuleBasedStateMachine):
         self.world.happen(event)
         self.world.check()
 
+    @initialize(push=pushes(NONE))
+    def first_push(self, push):
+        self.happen(push)
+
     @rule(push=pushes(in_the_middle))
     def push(self, push):
         self.happen(push)
@@ -63,26 +75,19 @@ class ManyAtOnce(RuleBasedStateMachine):
     def prune(self, prune):
         self.happen(prune)
 
-    @rule(prune=prunes(st.just(())))
-    def prune_a_day_later(self, prune):
-        self.happen(Sleep(26 * HOUR))
+    @rule(prune=prunes(NONE), sleep=st.builds(Sleep, nights), later=prunes(in_the_middle))
+    def prune_and_again_later(self, prune, sleep, later):
         self.happen(prune)
+        self.happen(sleep)
+        self.happen(later)
 
     @rule(sleep=sleeps)
     def time_passes(self, sleep):
         self.happen(sleep)
 
-    @rule(age=st.integers(0, 3), script=in_the_middle)
-    def restore(self, age, script):
-        self.happen(Restore(age, script))
-
-    @rule(script=in_the_middle)
-    def verify(self, script):
-        self.happen(Verify(script))
-
-    @rule(machine=machines, script=in_the_middle)
-    def repair(self, machine, script):
-        self.happen(Repair(machine, script))
+    @rule(job=reads)
+    def read(self, job):
+        self.happen(job)
 
     def teardown(self):
         try:
