@@ -34,15 +34,16 @@ def _ready(tmp_path: Path, which: str, memory: Path | None = None) -> Site:
     return site
 
 
-def _pull_everywhere(pull, site: Site, *, every: bool) -> int:
-    """Returns how often the plug was pulled."""
+def _pull_everywhere(pull, site: Site, *, every: bool, times: int = 1) -> int:
+    """Returns how often the plug was pulled; `times` one after another, each at the same call of its own push."""
     whole = pull("push", site.folder)
     assert not whole.error
     pulled = 0
     for at, how in points(whole.calls, every=every, at_most=10):
         site.back()
-        outcome = pull("push", site.folder, at, how)
-        if not outcome.reached:  # its threads needed fewer calls this time
+        for _ in range(times):
+            outcome = pull("push", site.folder, at, how)
+        if not outcome.reached and times == 1:  # its threads needed fewer calls this time
             continue
         try:
             site.check_store()
@@ -63,3 +64,10 @@ def test_the_store_is_whole_and_the_next_push_uses_what_is_there(pull, tmp_path,
 @PUSHES
 def test_wherever_it_is_killed(pull, tmp_path, memory, which):
     print(_pull_everywhere(pull, _ready(tmp_path, which, memory), every=True), "points of a push,", which)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("which", ["first", "session"])
+def test_killed_twice(pull, tmp_path, which):
+    site = _ready(tmp_path, which)
+    print(_pull_everywhere(pull, site, every=True, times=2), "points at which a push is killed twice,", which)
