@@ -77,7 +77,7 @@ class Bench:
         shutil.rmtree(self.into, ignore_errors=True)
         self.into.mkdir()
         before = self.live.acked()
-        stage(self.live.path, self.into, deadline=10)
+        stage(self.live.path, self.into, deadline=120)  # starting a process is part of it
         return verdict_of(self.judge(self.into / self.live.path.name), before, self.live.acked())
 
     def steps(self, state: str) -> int:

@@ -67,7 +67,8 @@ def check(tally: Tally, version: str) -> None:
     TOTAL[version] = TOTAL.get(version, Tally()) + tally
     print(f"\n{tally}")
     assert not tally.torn
-    assert tally.moved > tally.good / 5
+    assert tally.good
+    assert tally.moved > tally.good / 5 or tally.good < 20  # a slow machine has made few
 
 
 @pytest.mark.parametrize("profile", ["fast", "crashing"])
