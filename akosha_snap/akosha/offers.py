@@ -25,16 +25,26 @@ _AGE = dt.timedelta(days=365)
 
 
 class Offers:
-    """Looks through a store for uploads. What is wrong with one is reported once and hides no other."""
+    """Looks through a store for uploads. What is wrong with one is reported once and hides no other.
+
+    `selection` names which of its records are handed over: an upload that is done by one is not so by another.
+    """
 
     def __init__(
-        self, store: Store, ledger: Ledger, report: Callable[[str], None], now: Callable[[], dt.datetime]
+        self,
+        store: Store,
+        ledger: Ledger,
+        report: Callable[[str], None],
+        now: Callable[[], dt.datetime],
+        *,
+        selection: str,
     ) -> None:
         self._bare = store
         self._listing = RetryingStore(CountingStore(DeadlineStore(store)))
         self._ledger = ledger
         self._report = report
         self._now = now
+        self._selection = selection
         self._systems: dict[str, System] = {}
         self._bad: dict[Upload, AkoshaSnapError] = {}
         self._waiting: dict[Upload, AkoshaSnapError] = {}
@@ -69,11 +79,11 @@ class Offers:
 
     def is_done(self, upload: Upload) -> bool:
         """Whether every record of this upload was handed over."""
-        return not self._ledger.unknown([_mark(upload)])
+        return not self._ledger.unknown([self._mark(upload)])
 
     def done(self, upload: Upload) -> None:
         """Never offer this upload again, nor an earlier one of the same system."""
-        self._ledger.add([_mark(upload)])
+        self._ledger.add([self._mark(upload)])
 
     def bad(self, upload: Upload, error: AkoshaSnapError) -> None:
         """Offer an earlier upload instead, as long as this process lives."""
@@ -132,7 +142,6 @@ class Offers:
             return False
         return True
 
-
-def _mark(upload: Upload) -> str:
-    """A finished upload's entry in the ledger: no record's id starts with a slash."""
-    return f"/{upload[0]}/{upload[1]}"
+    def _mark(self, upload: Upload) -> str:
+        """A finished upload's entry in the ledger: no record's id starts with a slash."""
+        return f"/{upload[0]}/{upload[1]}/{self._selection}"

@@ -90,8 +90,9 @@ class SnapshotStorage:
         self._ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         if replay:
             self._ledger.forget()
-        self._offers = Offers(opened, self._ledger, report, now)
         self._kinds = list(kinds)
+        selection = ",".join([embedding, *sorted(self._kinds)])
+        self._offers = Offers(opened, self._ledger, report, now, selection=selection)
         self._policy: EmbeddingPolicy = embedding
         self._confirm = confirm
         self._report = report

@@ -146,9 +146,9 @@ def _lines(result: PushResult, label: str) -> list[str]:
 def _http_line(sent: SendResult, label: str) -> str:
     from akosha_snap.cli.output import counted, seconds, size
 
-    if not sent.sent:
+    if not (sent.sent or sent.failed):
         return f"no record is new: nothing sent to {sent.server} ({label})"
-    refused = f", {sent.failed:,} of them not taken" if sent.failed else ""
+    refused = f", {sent.failed:,} not taken" if sent.failed else ""
     cost = f"{size(sent.bytes_sent)}, {counted(sent.requests, 'request')}"
     what = f"{counted(sent.sent, 'record')} sent to {sent.server} in {seconds(sent.duration_seconds)}"
     return f"{what}, {cost}{refused} ({label})"

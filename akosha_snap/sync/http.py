@@ -55,7 +55,7 @@ def send_to_akosha(
         warnings.append(f"this Akosha has no tool for some records: {kinds} not sent")
     return SyncResult(
         method="http",
-        success=not sent.failed or sent.failed < sent.sent,
+        success=not sent.failed or sent.stored + sent.duplicates + sent.unchanged > 0,  # not one record: it failed
         system_id=settings.system_id,
         bytes_read=staged.bytes_read,
         bytes_transferred=sent.bytes_sent,

@@ -119,7 +119,7 @@ def _summary(result: SyncResult) -> str:
     if result.error is not None:
         return "\n".join([*lines, f"failed: {result.error}"])
     if result.http:
-        what = f"{result.http.sent} records to {result.http.server}, {result.http.failed} of them not taken"
+        what = f"{result.http.sent} records to {result.http.server}, {result.http.failed} not taken"
     elif result.unchanged:
         what = f"nothing has changed since snapshot {result.upload_id}"
     else:

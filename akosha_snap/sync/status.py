@@ -94,7 +94,7 @@ def partly(result: PushResult) -> PartialError | None:
         return None
     first = f": {sent.errors[0].memory_id}: {sent.errors[0].error}" if sent.errors else ""
     return PartialError(
-        f"{sent.failed} of {sent.sent} records were not taken by {sent.server}{first}",
+        f"{sent.failed} records were not taken by {sent.server}{first}",
         hint=f"all are in {sent.failures_file}; the next sync tries them again",
     )
 

@@ -495,7 +495,8 @@ def test_the_kinds_and_the_policy(live: Path, make: Any, ledger: Path) -> None:
     store = MemoryStore()
     push(store, live)
     worker = make(store, embedding="skip")
-    assert worker.poll() == 40
+    assert [worker.poll(), worker.poll()] == [40, 0]
+    assert make(store, embedding="zero").poll() == 5, "what was passed over, though that snapshot was done"
     assert make(store, replay=True, kinds=["conversation", "entity"]).poll() == 80
     with pytest.raises(ConfigError, match="embedding policy"):
         SnapshotStorage(store, embedding="none")  # type: ignore[arg-type]
