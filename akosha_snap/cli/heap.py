@@ -10,11 +10,11 @@ __all__ = ["return_freed_memory"]
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """From glibc's malloc.h."""
 
-_LARGE = 1024 * 1024
+_LARGE = 2 * 1024 * 1024
 """Bytes of a block that goes back to the system as soon as it is freed: larger than any chunk, smaller than most
 reads."""
 
-_KEPT = 4 * 1024 * 1024
+_KEPT = 8 * 1024 * 1024
 """Bytes at the end of a heap that are kept for the next chunks."""
 
 

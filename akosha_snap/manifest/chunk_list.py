@@ -60,7 +60,8 @@ class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_order(self) -> list[int]:
         """The frames as one pass decodes them, each after its bases."""
-        return sorted(range(len(self)), key=self.place)
+        places = [pack << 32 | offset for pack, offset in zip(self.pack, self.offsets, strict=True)]
+        return sorted(range(len(places)), key=places.__getitem__)
 
     def depths(self) -> list[int]:
         """Per frame, how many are decoded one after another to get it, itself included."""

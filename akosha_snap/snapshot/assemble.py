@@ -123,8 +123,8 @@ def _finish(outputs: list[tuple[ListedFile, BinaryIO]]) -> None:
 
 def _check_whole(file: ListedFile, output: BinaryIO) -> None:
     output.seek(0)
-    hasher = blake3()
-    while data := output.read(_READ):
-        hasher.update(data)
+    hasher, buffer = blake3(), memoryview(bytearray(_READ))
+    while size := output.readinto(buffer):  # type: ignore[attr-defined] # every file has it, BinaryIO does not say so
+        hasher.update(buffer[:size])
     if hasher.digest() != file.blake3:
         raise DamageError(f"{file.name} does not have the BLAKE3 its manifest names")

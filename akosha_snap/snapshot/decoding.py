@@ -28,14 +28,14 @@ def pack_ids(chunk_list: ChunkList, own_pack: bytes) -> list[bytes]:
 
 def with_bases(chunk_list: ChunkList, wanted: Iterable[int]) -> list[int]:
     """The wanted frames and all they need, in the order that decodes each after its bases."""
-    needed = set(wanted)
-    todo = list(needed)
+    todo = list(wanted)
+    needed = bytearray(len(chunk_list))
     while todo:
-        for base in chunk_list.bases[todo.pop()]:
-            if base not in needed:
-                needed.add(base)
-                todo.append(base)
-    return sorted(needed, key=chunk_list.place)
+        i = todo.pop()
+        if not needed[i]:
+            needed[i] = 1
+            todo += chunk_list.bases[i]
+    return [i for i in chunk_list.in_order() if needed[i]]
 
 
 class _Chain:
