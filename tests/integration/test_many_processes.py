@@ -5,6 +5,10 @@ Each push that ended well is read back by the second reader, from nothing but th
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -15,6 +19,7 @@ import pytest
 import second_reader
 from blake3 import blake3
 from many_workers import Worker, days, held, pass_days, run_workers
+from memory_db import check_writer, writer_process
 
 from akosha_snap import api
 from akosha_snap.stores import list_all, open_store
@@ -160,3 +165,37 @@ def test_pushes_prunes_verifies_and_restores_for_a_month(url, tmp_path):
     store = on_disk(url, tmp_path)
     there = {path.name for path in second_reader.pack_files(store, SYSTEM)}
     assert there == {pack.hex() for pack in second_reader.packs_needed(store, SYSTEM)}
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("state", ["state", "state-{}"], ids=["one machine", "many machines"])
+@on_each_store
+def test_eight_commands_push_a_live_database(url, tmp_path, state):
+    """`akosha-snap push` as users run it, three times each, of a database that is written to meanwhile."""
+    database, akosha_snap = tmp_path / "live.duckdb", [sys.executable, "-m", "akosha_snap"]
+    results = []
+    with writer_process(database, pause=0.002):
+        for _ in range(3):
+            commands = [
+                subprocess.Popen(
+                    [*akosha_snap, "push", database, "--json", "--store", url, "--system-id", SYSTEM],
+                    env=os.environ | {"AKOSHA_SNAP_STATE_DIR": str(tmp_path / state.format(number))},
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for number in range(8)
+            ]
+            for command in commands:
+                out, _ = command.communicate(timeout=200)
+                assert command.returncode == 0
+                results.append(json.loads(out))
+    made = {result["upload_id"] for result in results}
+    store = on_disk(url, tmp_path)
+    assert set(second_reader.snapshots(store, SYSTEM)) == made
+    assert len(made) > 3
+    for upload in made:
+        to = tmp_path / upload
+        api.restore(url, upload, system_id=SYSTEM, to=to)
+        assert {path.name: path.read_bytes() for path in to.iterdir()} == second_reader.files(store, SYSTEM, upload)
+        check_writer(to / database.name)
+    assert api.verify(url, "all", system_id=SYSTEM, level="open").ok
