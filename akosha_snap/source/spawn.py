@@ -112,15 +112,18 @@ def _talk(child: subprocess.Popen[bytes], request: Request, timeout: float, name
     with contextlib.suppress(OSError):  # it may be dead already; its exit code will say so
         child.stdin.write(msgspec.json.encode(request) + b"\n")
         child.stdin.flush()  # and left open: the child ends when this process does
+    stdin, child.stdin = child.stdin, None  # or `communicate` would close it
     try:
-        code = child.wait(timeout)  # its reply, at most a few hundred bytes, fits the pipe
+        said, errors = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
-    if code:
-        last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise SourceError(f"the process that reads {name} ended with code {code}: {last}", hint=_BROKEN)
+    finally:
+        child.stdin = stdin
+    if child.returncode:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise SourceError(f"the process that reads {name} ended with code {child.returncode}: {last}", hint=_BROKEN)
     try:
-        return msgspec.json.decode(child.stdout.read(), type=Reply)
+        return msgspec.json.decode(said, type=Reply)
     except msgspec.DecodeError as error:
         raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
 
