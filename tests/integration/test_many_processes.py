@@ -147,11 +147,11 @@ def test_pushes_prunes_verifies_and_restores_for_weeks(url, tmp_path):
     pruned = [one for worker in results[4:6] for one in worker]
     print(
         {
-            "pushes": sum(len(one) for one in results[:4]),
-            "prunes": len(pruned),
+            "pushes": len(succeeded(results[:4])),
+            "prunes": len(succeeded([pruned])),
             "packs deleted": sum(int(one["result"]) for one in succeeded([pruned])),
-            "verifies": len(results[6]),
-            "restores": len(results[7]),
+            "verifies": len(succeeded([results[6]])),
+            "restores": len(succeeded([results[7]])),
             "failures": failed(results),
         }
     )
