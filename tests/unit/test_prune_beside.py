@@ -15,7 +15,7 @@ import pytest
 from helpers import SYSTEM, Bench, InterceptingStore, PulledPlug, RunsAt, copied, dies_at, noise
 
 from akosha_snap import api
-from akosha_snap.errors import AkoshaSnapError, DamageError, NothingThereError
+from akosha_snap.errors import AkoshaSnapError, BusyError, DamageError, NothingThereError
 from akosha_snap.stores import Store
 
 HOUR = 3600
@@ -182,6 +182,16 @@ def test_two_prunes_at_once_with_other_rules(scene):
         scene.bench.prune(keep_last=1)
 
     assert not any(scene.no_harm(lambda store: scene.bench.prune(store=store, **kept), meanwhile))
+
+
+def test_a_prune_beside_one_that_drops_all_that_it_has_listed(scene):
+    def meanwhile() -> None:
+        scene.theirs.push(b"theirs")
+        scene.bench.prune(keep_last=1)
+
+    with pytest.raises(BusyError, match="another prune dropped them"):
+        scene.bench.prune(store=RunsAt(scene.bench.store, 2, meanwhile))
+    scene.check()
 
 
 def test_two_prunes_at_once_and_a_push_of_what_they_drop(scene):
