@@ -56,9 +56,12 @@ class Scene:
         folder = self.folder / str(place)
         folder.mkdir()
         self.proxy.rules = []
-        self.bench = Bench(folder, DeadlineStore(S3Store(self.bucket, f"place-{place}", self.options), DEADLINE))
+        self.s3 = S3Store(self.bucket, f"place-{place}", self.options)
+        self.bench = Bench(folder, DeadlineStore(self.s3, DEADLINE))
 
     def end(self) -> None:
+        if not self.options.lean and self.s3._made:
+            self.s3._made.close()  # boto3 leaves its connections open
         shutil.rmtree(self.bench.folder)
 
 
@@ -128,9 +131,11 @@ def scene(
     seaweed_bucket: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Scene:
+) -> Iterator[Scene]:
     monkeypatch.setattr("akosha_snap.stores.retry.RetryingStore._wait", lambda *_: 0.0)
-    return Scene(tmp_path, proxy, seaweed_bucket, lean=request.param == "lean")
+    scene = Scene(tmp_path, proxy, seaweed_bucket, lean=request.param == "lean")
+    yield scene
+    scene.end()
 
 
 def prepared(scene: Scene, operation: Operation) -> None:
