@@ -3,7 +3,7 @@
 from akosha_snap.chunking.features import features
 from akosha_snap.chunking.grid import Grid
 from akosha_snap.chunking.params import V1, ChunkerParams
-from akosha_snap.chunking.stream import Chunk, Readable, Section, chunks, cut, make_cutter, read_sections
+from akosha_snap.chunking.stream import Chunk, Readable, chunks, cut, make_cutter
 
 __all__ = [
     "V1",
@@ -11,10 +11,8 @@ __all__ = [
     "ChunkerParams",
     "Grid",
     "Readable",
-    "Section",
     "chunks",
     "cut",
     "features",
     "make_cutter",
-    "read_sections",
 ]

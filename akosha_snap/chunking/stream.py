@@ -12,7 +12,7 @@ from akosha_snap.errors import AkoshaSnapError, SourceError
 if TYPE_CHECKING:
     from pyfastcdc import FastCDC
 
-__all__ = ["Chunk", "Readable", "Section", "chunks", "cut", "make_cutter", "read_sections"]
+__all__ = ["Chunk", "Readable", "chunks", "cut", "make_cutter"]
 
 _WINDOW = 4 * 1024 * 1024
 """Bytes looked at together in a stream without a grid: many chunks, little memory."""
@@ -33,13 +33,6 @@ class Chunk(NamedTuple):
     data: memoryview
 
 
-class Section(NamedTuple):
-    """A section of a grid: its offset in the source and its bytes."""
-
-    offset: int
-    data: bytes
-
-
 def chunks(source: Readable, size: int, grid: Grid | None = None, params: ChunkerParams = V1) -> Iterator[Chunk]:
     """Cut `size` bytes of `source` into chunks, in order and without gaps.
 
@@ -51,14 +44,8 @@ def chunks(source: Readable, size: int, grid: Grid | None = None, params: Chunke
     if grid is None:
         yield from _free(cutter, source, size, params.max_size)
         return
-    for section in read_sections(source, size, grid):
-        yield from cut(cutter, section.data, section.offset)
-
-
-def read_sections(source: Readable, size: int, grid: Grid) -> Iterator[Section]:
-    """The sections that `size` bytes of `source` fall into. Raises SourceError where it ends before `size`."""
     for offset, length in grid.sections(size):
-        yield Section(offset, _read_exactly(source, length))
+        yield from cut(cutter, _read_exactly(source, length), offset)
 
 
 def make_cutter(params: ChunkerParams) -> FastCDC:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from akosha_snap.chunking import features
-from akosha_snap.errors import SourceError
 from akosha_snap.frames import MAX_DEPTH, Codec, Frame, content_hash, encode
 from akosha_snap.frames.similarity import SimilarityTable
 from akosha_snap.snapshot.inventory import Inventory
+from akosha_snap.snapshot.staging import copy_changed
 
 __all__ = ["WRITER_DEPTH", "AtHand", "Bases", "Choice", "compress"]
 
@@ -117,22 +117,19 @@ class Bases:
         return AtHand(self._paths[self._file[i]], self._offset[i], self._inventory.raw_sizes[i])
 
     def _file_number(self, path: Path) -> int:
-        if path not in self._paths:
+        if not self._paths or self._paths[-1] is not path:
             self._paths.append(path)
-        return self._paths.index(path)
+        return len(self._paths) - 1
 
 
 def compress(choice: Choice) -> tuple[list[int], Frame]:
     """The frame of a chosen chunk, and the numbers of its bases. Thread-safe.
 
     A base whose bytes are no longer what they were is left out. Raises SourceError where
-    that is so of the chunk itself: somebody has touched the staged copy, or the disk has failed.
+    that is so of the chunk itself.
     """
     if content_hash(choice.data) != choice.chunk:
-        raise SourceError(
-            "a staged copy changed while it was pushed",
-            hint="nothing was made of it; run it again, and check that disk if it happens again",
-        )
+        raise copy_changed()
     bases = [(i, base, raw) for i, base, where in choice.bases if content_hash(raw := where.read()) == base]
     codec, stored = encode(choice.data, [raw for _, _, raw in bases])
     if codec != Codec.ZSTD:

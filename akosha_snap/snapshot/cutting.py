@@ -11,17 +11,17 @@ from typing import BinaryIO, NamedTuple
 
 from blake3 import blake3
 
-from akosha_snap.chunking import V1, Grid, chunks, cut, make_cutter, read_sections
+from akosha_snap.chunking import V1, Grid, chunks, cut, make_cutter
 from akosha_snap.events import Observer
-from akosha_snap.frames import content_hash
+from akosha_snap.frames import HASH_SIZE, content_hash
 from akosha_snap.snapshot.bases import Bases
 from akosha_snap.snapshot.chunk_listing import ChunkedFile
 from akosha_snap.snapshot.inventory import Inventory
 from akosha_snap.snapshot.last_push import KnownFile, LastPush
 from akosha_snap.snapshot.parent import Parent
 from akosha_snap.snapshot.sections import KnownSections
-from akosha_snap.snapshot.staging import StagedFiles
-from akosha_snap.source import StagedFile
+from akosha_snap.snapshot.staging import StagedFiles, copy_changed
+from akosha_snap.source import Hashes, StagedFile
 
 __all__ = ["CutFile", "cut_files"]
 
@@ -81,49 +81,57 @@ def _taken_over(name: str, parent: Parent) -> ChunkedFile:
 def _cut_file(
     staged: StagedFile, inventory: Inventory, bases: Bases, known: KnownSections | None, observer: Observer
 ) -> CutFile:
-    """Read a staged file once, hash it whole, and cut what is not among the `known` sections.
-
-    Chunks that the store has are offered to `bases`.
-    """
-    b3, sha256 = blake3(), hashlib.sha256()
-    numbers = array("I")
-    new = array("I")
-    digests = bytearray()
+    """Cut what is not among the `known` sections. Chunks that the store has are offered to `bases`."""
+    numbers, new = array("I"), array("I")
     path = Path(staged.path)
+    b3, sha256 = blake3(), hashlib.sha256()
     with path.open("rb", buffering=0) as source:
-        for run in _runs(source, staged, inventory, known, digests):
-            b3.update(run.data)
-            sha256.update(run.data)
+        if staged.hashes:
+            runs = _sections(source, staged, staged.hashes.sections, inventory, known)
+        else:
+            runs = _stream(source, staged, inventory, b3, sha256)
+        for run in runs:
             bases.offer(run.chunks, path, run.offset)
             new.extend(i for i in run.chunks if inventory.expect(i))
             numbers.extend(run.chunks)
-            observer.advance(len(run.data))
-    file = ChunkedFile(staged.name, staged.kind, staged.size, b3.digest(), sha256.hexdigest(), numbers)
-    return CutFile(file, new, KnownFile(staged.block_size, bytes(digests)))
+            observer.advance(run.size)
+    hashes = staged.hashes or Hashes(b3.digest(), sha256.hexdigest(), b"")
+    file = ChunkedFile(staged.name, staged.kind, staged.size, hashes.blake3, hashes.sha256, numbers)
+    return CutFile(file, new, KnownFile(staged.block_size, hashes.sections))
 
 
 class _Run(NamedTuple):
-    """Bytes of a file, their offset in it, and the chunks they consist of."""
+    """Bytes of a file: their offset in it, how many, and the chunks they consist of."""
 
     offset: int
-    data: bytes | memoryview
+    size: int
     chunks: array[int]
 
 
-def _runs(
-    source: BinaryIO, staged: StagedFile, inventory: Inventory, known: KnownSections | None, digests: bytearray
+def _stream(
+    source: BinaryIO, staged: StagedFile, inventory: Inventory, b3: blake3, sha256: hashlib._Hash
 ) -> Iterator[_Run]:
-    if not staged.block_size:
-        for chunk in chunks(source, staged.size):
-            number = inventory.number(content_hash(chunk.data), len(chunk.data))
-            yield _Run(chunk.offset, chunk.data, array("I", [number]))
-        return
+    """A file without a grid, read and hashed whole."""
+    for chunk in chunks(source, staged.size):
+        b3.update(chunk.data)
+        sha256.update(chunk.data)
+        number = inventory.number(content_hash(chunk.data), len(chunk.data))
+        yield _Run(chunk.offset, len(chunk.data), array("I", [number]))
+
+
+def _sections(
+    source: BinaryIO, staged: StagedFile, digests: bytes, inventory: Inventory, known: KnownSections | None
+) -> Iterator[_Run]:
+    """A DuckDB file, of which only the sections are read that are not `known` by their `digests`."""
     cutter = make_cutter(V1)
-    for place, section in enumerate(read_sections(source, staged.size, Grid(staged.block_size))):
-        digest = content_hash(section.data)
-        digests += digest
+    for place, (offset, size) in enumerate(Grid(staged.block_size).sections(staged.size)):
+        digest = digests[HASH_SIZE * place : HASH_SIZE * (place + 1)]
         found = known.chunks(place, digest) if known else None
         if found is None:
-            pieces = cut(cutter, section.data, section.offset)
+            source.seek(offset)
+            data = source.read(size)
+            if content_hash(data) != digest:
+                raise copy_changed()
+            pieces = cut(cutter, data, offset)
             found = array("I", [inventory.number(content_hash(piece.data), len(piece.data)) for piece in pieces])
-        yield _Run(section.offset, section.data, found)
+        yield _Run(offset, size, found)

@@ -18,7 +18,7 @@ from akosha_snap.snapshot.last_push import KnownSource
 from akosha_snap.snapshot.records import add_up
 from akosha_snap.source import RecordCounts, StagedFile, StagedSource
 
-__all__ = ["Counted", "StagedFiles", "counting", "stage_files", "stage_rest"]
+__all__ = ["Counted", "StagedFiles", "copy_changed", "counting", "stage_files", "stage_rest"]
 
 _STAGING_DEADLINE = 30.0
 """Seconds to try for a consistent copy of one file; under a normal writer 1 to 2 tries of 0.15 s do."""
@@ -75,6 +75,14 @@ def stage_rest(staged: StagedFiles, into: Path, *, in_child: bool) -> StagedFile
     )
     _check_names(whole.files, [])
     return whole
+
+
+def copy_changed() -> SourceError:
+    """What to raise where a staged copy is not what was staged: somebody has touched it, or the disk has failed."""
+    return SourceError(
+        "a staged copy changed while it was pushed",
+        hint="nothing was made of it; run it again, and check that disk if it happens again",
+    )
 
 
 def _stage(path: Path, into: Path, before: source.Seen | None, *, in_child: bool) -> StagedSource:

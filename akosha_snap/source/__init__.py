@@ -8,7 +8,7 @@ from __future__ import annotations
 from akosha_snap.errors import UnsupportedStorage
 from akosha_snap.source.beside import CHECKPOINT_SUFFIXES, WAL_SUFFIX
 from akosha_snap.source.catalogue import KINDS, Kind
-from akosha_snap.source.model import RecordCounts, StagedFile, StagedSource
+from akosha_snap.source.model import Hashes, RecordCounts, StagedFile, StagedSource
 from akosha_snap.source.reading import Record, read_records
 from akosha_snap.source.records import count_records
 from akosha_snap.source.seen import Seen, space_needed
@@ -19,6 +19,7 @@ __all__ = [
     "CHECKPOINT_SUFFIXES",
     "KINDS",
     "WAL_SUFFIX",
+    "Hashes",
     "Kind",
     "Record",
     "RecordCounts",

@@ -13,6 +13,7 @@ from akosha_snap.source.checksum import failing_blocks
 from akosha_snap.source.clone import try_clone
 from akosha_snap.source.files import PIECE, read_piece, write_piece
 from akosha_snap.source.freelist import FreeListFault, read_free_blocks
+from akosha_snap.source.hashing import Hasher
 from akosha_snap.source.header import BLOCKS_START, DatabaseHeader
 from akosha_snap.source.settle import Unsettled
 
@@ -40,9 +41,16 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def copy_blocks(
-    path: Path, source: BinaryIO, copy: Path, target: BinaryIO, head: bytes, block_size: int, meter: Meter
+    path: Path,
+    source: BinaryIO,
+    copy: Path,
+    target: BinaryIO,
+    head: bytes,
+    block_size: int,
+    meter: Meter,
+    hasher: Hasher | None,
 ) -> tuple[int, list[int]]:
-    """Copy what follows the headers, writing `head` for those.
+    """Copy what follows the headers, writing `head` for those; all of it is handed on to the `hasher`.
 
     Returns the copy's size in bytes and the numbers of all blocks whose checksum fails, free
     ones too. Raises Unsettled where the file gets shorter meanwhile.
@@ -56,6 +64,8 @@ def copy_blocks(
             raise Unsettled("a checkpoint changed its headers")
     else:
         write_piece(copy, target, head)
+    if hasher:
+        hasher.update(head)
     reader = target if cloned else source
     reader.seek(BLOCKS_START)
     failing: list[int] = []
@@ -64,6 +74,8 @@ def copy_blocks(
         piece = read_piece(path, reader, left)
         if len(piece) < left:
             raise Unsettled("it got shorter")
+        if hasher:
+            hasher.update(piece)
         if not cloned:
             write_piece(copy, target, meter.count(piece))
         failing += [first + index for index in failing_blocks(memoryview(piece), block_size)]

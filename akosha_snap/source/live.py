@@ -8,6 +8,7 @@ live content: read in between, their checksum fails. The WAL only grows until a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,7 @@ from akosha_snap.source.files import (
     shown,
     write_piece,
 )
+from akosha_snap.source.hashing import Hasher
 from akosha_snap.source.header import BLOCKS_START, DatabaseHeader, Headers, parse_headers
 from akosha_snap.source.model import Copied, StagedFile
 from akosha_snap.source.seen import NO_WAL, seen
@@ -72,9 +74,10 @@ def _moment_at(path: Path) -> Moment | None:
         return None
 
 
-def copy_live(path: Path, into: Path, meter: Meter, left_out: frozenset[str]) -> Copied:
+def copy_live(path: Path, into: Path, meter: Meter, left_out: frozenset[str], *, hashing: bool) -> Copied:
     """Copy the database at `path` and its WAL into the folder `into`, once, without the checks `left_out`.
 
+    With `hashing` the database is hashed on the way, which may take longer than the copy alone.
     Raises Unsettled when the copy may be torn or out of step, and SourceError for what no
     further try would mend.
     """
@@ -82,12 +85,21 @@ def copy_live(path: Path, into: Path, meter: Meter, left_out: frozenset[str]) ->
     beside(copy, WAL_SUFFIX).unlink(missing_ok=True)  # an earlier try's: there may be no WAL by now
     try:
         with open_regular(path) as source, new_file(copy) as target:
-            return _copy(path, source, copy, target, meter, left_out)
+            return _copy(path, source, copy, target, meter, left_out, hashing=hashing)
     except ConfigError as error:  # it was there a moment ago
         raise Unsettled("it has gone", final=error) from error
 
 
-def _copy(path: Path, source: BinaryIO, copy: Path, target: BinaryIO, meter: Meter, left_out: frozenset[str]) -> Copied:
+def _copy(
+    path: Path,
+    source: BinaryIO,
+    copy: Path,
+    target: BinaryIO,
+    meter: Meter,
+    left_out: frozenset[str],
+    *,
+    hashing: bool,
+) -> Copied:
     opened = moment(os.fstat(source.fileno()))
     head = meter.count(read_piece(path, source, BLOCKS_START))
     headers, current = _believe(path, head)
@@ -97,12 +109,14 @@ def _copy(path: Path, source: BinaryIO, copy: Path, target: BinaryIO, meter: Met
     wal = _copy_wal(path, copy, meter)
     _check_no_checkpoint(path)
     _check_wal(path, headers, current, wal, left_out)
-    size, failing = copy_blocks(path, source, copy, target, head, current.block_size, meter)
-    _check_still(path, source, head, wal, meter)
-    fault = first_fault(target, current, size, failing, row_groups=wal is not None and wal.scan.row_groups)
-    if fault and "blocks" not in left_out:
-        raise _damage(path, headers, "blocks", f"block {fault.block} at byte {fault.offset} {fault.what}")
-    staged = [StagedFile(path.name, str(copy), size, "duckdb", current.block_size)]
+    with Hasher(current.block_size) if hashing else contextlib.nullcontext() as hasher:
+        size, failing = copy_blocks(path, source, copy, target, head, current.block_size, meter, hasher)
+        _check_still(path, source, head, wal, meter)
+        fault = first_fault(target, current, size, failing, row_groups=wal is not None and wal.scan.row_groups)
+        if fault and "blocks" not in left_out:
+            raise _damage(path, headers, "blocks", f"block {fault.block} at byte {fault.offset} {fault.what}")
+        hashes = hasher.finish() if hasher else None
+    staged = [StagedFile(path.name, str(copy), size, "duckdb", current.block_size, hashes)]
     if wal and wal.scan.committed:
         os.truncate(wal.copy, wal.scan.committed)
         staged.append(StagedFile(wal.copy.name, str(wal.copy), wal.scan.committed, "wal"))

@@ -8,7 +8,18 @@ import msgspec
 
 from akosha_snap.source.seen import Seen
 
-__all__ = ["Copied", "RecordCounts", "StagedFile", "StagedSource"]
+__all__ = ["Copied", "Hashes", "RecordCounts", "StagedFile", "StagedSource"]
+
+
+class Hashes(msgspec.Struct, frozen=True):
+    """What a DuckDB file hashes to, as it was read: the bytes that passed the checks, not what the copy may become."""
+
+    blake3: bytes
+    """Of the whole file, 32 bytes."""
+    sha256: str
+    """Of the whole file, hex."""
+    sections: bytes
+    """The BLAKE3 of each of its headers and blocks, 32 bytes each, joined."""
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -23,6 +34,8 @@ class StagedFile(msgspec.Struct, frozen=True):
     kind: Literal["duckdb", "wal", "plain"]
     block_size: int = 0
     """Bytes per block as the file's own header says; 0 for anything but a DuckDB file."""
+    hashes: Hashes | None = None
+    """Of a DuckDB file."""
 
 
 class StagedSource(msgspec.Struct, frozen=True):

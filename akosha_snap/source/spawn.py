@@ -134,18 +134,19 @@ def _send(child: subprocess.Popen[bytes], request: Request) -> None:
 
 
 def _reply(child: subprocess.Popen[bytes], started: float, timeout: float, name: str) -> Reply:
-    if not (child.stdout and child.stderr):
-        raise AssertionError("both are pipes")
+    left = max(started + timeout - time.monotonic(), 1.0)  # at least to take what was said long ago
+    stdin, child.stdin = child.stdin, None  # or `communicate` would close it
     try:
-        left = max(started + timeout - time.monotonic(), 0)
-        code = child.wait(left)  # its reply, at most a few hundred bytes, fits the pipe
+        said, errors = child.communicate(timeout=left)
     except subprocess.TimeoutExpired:
         raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
-    if code:
-        last = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise SourceError(f"the process that reads {name} ended with code {code}: {last}", hint=_BROKEN)
+    finally:
+        child.stdin = stdin
+    if child.returncode:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise SourceError(f"the process that reads {name} ended with code {child.returncode}: {last}", hint=_BROKEN)
     try:
-        reply = msgspec.json.decode(child.stdout.read(), type=Reply)
+        reply = msgspec.json.decode(said, type=Reply)
     except msgspec.DecodeError as error:
         raise SourceError(f"the process that reads {name} answered nonsense: {error}", hint=_BROKEN) from error
     if reply.failure:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
+
+import msgspec
 
 from akosha_snap.errors import AkoshaSnapError, ConfigError
 from akosha_snap.source.beside import WAL_SUFFIX, beside
 from akosha_snap.source.blocks import Meter
 from akosha_snap.source.files import check_name, open_regular, read_piece, shown
+from akosha_snap.source.hashing import hash_copy
 from akosha_snap.source.header import BLOCKS_START, is_duckdb
 from akosha_snap.source.live import copy_live, fingerprint
-from akosha_snap.source.model import StagedSource
+from akosha_snap.source.model import StagedFile, StagedSource
 from akosha_snap.source.plain import copy_plain
 from akosha_snap.source.seen import Seen, is_as_seen
 from akosha_snap.source.settle import settle
@@ -34,6 +38,9 @@ def stage(path: Path, into: Path, *, deadline: float = DEADLINE, before: Seen | 
     that process's own lock (see stage_in_child). A database that is still as it was seen
     `before` is not copied.
 
+    A DuckDB database is hashed too: beside the copying in the first try, afterwards where a writer spoils that one,
+    so that the others are as short as can be.
+
     A copy that a writer spoils is taken again, until `deadline` seconds have passed; a try
     under way is finished. Raises BusyError then; DamageError for a database whose blocks in use
     are not whole, ConfigError for a name or a file that cannot be right, and SourceError for
@@ -48,15 +55,17 @@ def stage(path: Path, into: Path, *, deadline: float = DEADLINE, before: Seen | 
             raise ConfigError(f"two files to copy are called {taken.name}", hint="push them one at a time")
     duckdb = _is_duckdb(path)
     meter = Meter()
+    first = itertools.chain([True], itertools.repeat(False))
     try:
         settled = settle(
-            (lambda left_out: copy_live(path, into, meter, left_out))
+            (lambda left_out: copy_live(path, into, meter, left_out, hashing=next(first)))
             if duckdb
             else (lambda _: copy_plain(path, into, meter)),
             lambda: fingerprint(path),
             name=shown(path),
             deadline=deadline,
         )
+        files = [_hashed(file) for file in settled.value.files]
     except BaseException:
         for leftover in (into / name, wal_copy):
             with contextlib.suppress(OSError):
@@ -67,7 +76,15 @@ def stage(path: Path, into: Path, *, deadline: float = DEADLINE, before: Seen | 
         for found in settled.tolerated.values()
     ]
     copied = settled.value
-    return StagedSource(copied.files, settled.tries, meter.total, copied.warnings + warnings, copied.seen)
+    return StagedSource(files, settled.tries, meter.total, copied.warnings + warnings, copied.seen)
+
+
+def _hashed(file: StagedFile) -> StagedFile:
+    """The file with its hashes, if it is a database."""
+    if file.kind != "duckdb" or file.hashes:
+        return file
+    with Path(file.path).open("rb", buffering=0) as copy:
+        return msgspec.structs.replace(file, hashes=hash_copy(copy, file.block_size))
 
 
 def _is_duckdb(path: Path) -> bool:

@@ -15,7 +15,7 @@ from helpers import MIB, SYSTEM, Bench, InterceptingStore, PulledPlug, Recording
 from akosha_snap import api
 from akosha_snap.errors import DamageError, SourceError
 from akosha_snap.manifest.keys import manifest_key
-from akosha_snap.snapshot import bases, last_push, workspace
+from akosha_snap.snapshot import bases, last_push, push, workspace
 from akosha_snap.snapshot.last_push import LastPush, WarmState
 from akosha_snap.snapshot.results import PushResult
 from akosha_snap.stores import MemoryStore
@@ -293,6 +293,20 @@ def test_a_staged_copy_that_is_not_what_it_was_makes_no_snapshot(tmp_path, monke
     with pytest.raises(SourceError, match="staged copy"):
         bench.push({"a": noise(MIB)})
     assert bench.uploads() == []
+
+
+def test_a_staged_database_that_is_not_what_was_hashed_makes_no_snapshot(memory, monkeypatch):
+    real = push.cut_files
+
+    def cutting(staged, *rest):
+        _flip(Path(staged.files[0].path))
+        return real(staged, *rest)
+
+    monkeypatch.setattr(push, "cut_files", cutting)
+    with pytest.raises(SourceError, match="staged copy"):
+        memory.push()
+    monkeypatch.undo()
+    assert memory.push().is_first
 
 
 class TestDamage:
