@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from akosha_snap.chunking.params import ChunkerParams
@@ -30,6 +31,10 @@ def features(chunk: bytes | memoryview) -> NDArray[np.uint64]:
     import numpy as np
 
     pieces = list(make_cutter(_PIECES).cut_buf(chunk))
-    hashes = np.fromiter((piece.gear_hash for piece in pieces), np.uint64, len(pieces))
-    lengths = np.fromiter((piece.length for piece in pieces), np.uint64, len(pieces))
-    return np.unique((hashes ^ lengths * np.uint64(_MIX)) * np.uint64(_SPREAD))
+    hashes = np.fromiter(map(attrgetter("gear_hash"), pieces), np.uint64, len(pieces))
+    lengths = np.fromiter(map(attrgetter("length"), pieces), np.uint64, len(pieces))
+    found = (hashes ^ lengths * np.uint64(_MIX)) * np.uint64(_SPREAD)
+    found.sort()
+    is_first = np.ones(len(found), np.bool_)
+    np.not_equal(found[1:], found[:-1], out=is_first[1:])
+    return found[is_first]  # what np.unique would give, which takes 10 ms to import what it needs

@@ -23,7 +23,7 @@ from akosha_snap.version import __version__
 
 __all__ = ["KnownFile", "KnownSource", "LastPush", "WarmState"]
 
-_WRITER = f"1 {__version__}"
+_WRITER = f"2 {__version__}"
 """Of another version nothing is believed: it may have cut or counted in another way."""
 
 
