@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -41,6 +42,7 @@ def leave(code: int) -> NoReturn:
             stream.flush()
     if code > 128 and threading.active_count() > 1:
         os._exit(code)
+    gc.freeze()  # Python would look for cycles among all objects once more before it lets go of them: 0.02 s
     sys.exit(code)
 
 
