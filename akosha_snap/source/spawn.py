@@ -134,9 +134,10 @@ def _send(child: subprocess.Popen[bytes], request: Request) -> None:
 
 
 def _reply(child: subprocess.Popen[bytes], started: float, timeout: float, name: str) -> Reply:
+    left = max(started + timeout - time.monotonic(), 1.0)  # at least to take what was said long ago
     stdin, child.stdin = child.stdin, None  # or `communicate` would close it
     try:
-        said, errors = child.communicate(timeout=max(started + timeout - time.monotonic(), 0))
+        said, errors = child.communicate(timeout=left)
     except subprocess.TimeoutExpired:
         raise BusyError(f"reading {name} took longer than {timeout:.0f} s", hint="try again in a moment") from None
     finally:
