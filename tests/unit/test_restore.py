@@ -368,7 +368,7 @@ class TestDamage:
         with pytest.raises(DamageError) as caught:
             bench.restore(to=target)
         assert caught.value.exit_code == 4
-        assert "verify" in caught.value.hint
+        assert "repair" in caught.value.hint
         assert names(target) == set()
 
     @pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "swapped"])
@@ -391,7 +391,7 @@ class TestDamage:
         snapshot.store.put(key, flipped(data, 4000))
         with pytest.raises(DamageError, match=r"manifest\.json") as caught:
             snapshot.restore(Path(key).parent.name, to=target)
-        assert "verify" in caught.value.hint
+        assert "repair" in caught.value.hint
         assert names(target) == set()
 
     def test_what_was_there_before_stays_even_with_force(self, snapshot, target):
