@@ -27,6 +27,7 @@ _UNDERSTOOD = {
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_PAGER",  # of the aws command
+    "AWS_REGION",  # of other SDKs: botocore takes its region from AWS_DEFAULT_REGION alone
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_SHARED_CREDENTIALS_FILE",

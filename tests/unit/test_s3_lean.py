@@ -109,6 +109,7 @@ class TestTheSameAsBoto3:
             ("bucket", S3Options(region="auto"), {"AWS_DEFAULT_REGION": "eu-west-3"}),
             ("bucket", S3Options(region="ap-southeast-2"), {"AWS_DEFAULT_REGION": "eu-west-3"}),
             ("my-bucket-2", S3Options(region="us-east-1", addressing="auto"), {}),
+            ("bucket", S3Options(), {"AWS_REGION": "eu-west-3"}),
         ],
     )  # fmt: skip
     def test_each_request(self, monkeypatch, operation, bucket, options, environment):
