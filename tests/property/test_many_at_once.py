@@ -101,7 +101,7 @@ class ManyAtOnce(RuleBasedStateMachine):
 SOME = settings(profile(20), stateful_step_count=10, phases=[Phase.generate])
 """Not shrunk: the steps that fail are printed, and short enough."""
 
-MANY = settings(SOME, max_examples=4000, stateful_step_count=20, derandomize=False)
+MANY = settings(SOME, max_examples=1000, stateful_step_count=20, derandomize=False)
 
 
 @pytest.mark.parametrize("options", [SOME, pytest.param(MANY, marks=pytest.mark.stress)], ids=["some", "many"])
