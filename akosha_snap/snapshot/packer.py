@@ -57,7 +57,9 @@ class Packer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        # a push that failed does nothing behind its caller's back; a Ctrl-C waits for nothing
+        waits = kind is None or issubclass(kind, Exception)
+        self._pool.shutdown(wait=waits, cancel_futures=kind is not None)
 
     def add(self, chunk: int, bases: Sequence[int], frame: Frame) -> None:
         """Put the frame of a chunk into the pack at hand, or into a new one where it has no room.

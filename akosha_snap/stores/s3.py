@@ -23,6 +23,9 @@ __all__ = ["S3Store"]
 _COUNTABLE = 2**63 - 1
 """Servers count bytes in an i64; one (SeaweedFS) says of a range with a later end that there is nothing."""
 
+_PIECE = 1024 * 1024
+"""Bytes taken at a time of an answer that does not say how long it is."""
+
 
 class S3Store:
     """Objects in `bucket`, their keys below `prefix` (empty: the whole bucket); thread-safe.
@@ -188,7 +191,10 @@ def _read(body: Any, declared: int | None, length: int | None) -> bytes:
     """All of a body, but where it is not known to have only `length` bytes, no more than shows that it has more."""
     if length is None or (declared is not None and declared <= length):
         return bytes(body.read())
-    return bytes(body.read(length + 1))
+    data = bytearray()
+    while len(data) <= length and (piece := body.read(min(_PIECE, length + 1 - len(data)))):
+        data += piece
+    return bytes(data)
 
 
 def _field(answer: dict[str, Any], name: str) -> Any:
