@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.compare import Plan, compare, load
-from benchmarks.data import SETS
+from benchmarks.data import SETS, data_set
 from benchmarks.quick import quick
 from benchmarks.report import write_report
 from benchmarks.tools import TOOLS
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
     if not chosen.report:
         sets = list(SETS) if chosen.sets == "all" else _listed(chosen.sets, DEFAULT_SETS)
         tools = _listed(chosen.tools, TOOLS)
+        if chosen.sessions < 1:
+            raise SystemExit(f"--sessions {chosen.sessions}: at least 1")
         unknown = [name for name in tools if name not in TOOLS]
         if unknown:
             raise SystemExit(f"no tool {unknown[0]!r}; there are {', '.join(TOOLS)}")
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
                 scale=[f"scale-{megabytes}" for megabytes in _listed(chosen.scale, ())],
                 say=lambda line: print(line, flush=True),
             )
+            for name in (*plan.sets, *plan.long, *plan.scale, *plan.shaped):
+                data_set(name)  # a name that is none ends it before any result is written
             plan.work.mkdir(parents=True, exist_ok=True)
             compare(plan, arguments, chosen.json, add=chosen.add)
     write_report(*load(chosen.json), page=chosen.page, pictures=chosen.page.parent / "img")

@@ -43,7 +43,7 @@ _AGAIN = """\
 $ python -m benchmarks --quick                                       # CI's: no peers, seconds, exits 1 on a regression
 $ python -m benchmarks --work DIR                                    # every tool, six data sets, 12 sessions
 $ python -m benchmarks --work DIR --sets all --long memory-2.0,memory-1.5 --scale 10,200,1000,10000 --shaped memory-2.0
-$ python -m benchmarks --tools ours,restic --sessions 4 --sets graph-2.0
+$ python -m benchmarks --tools ours,restic --sessions 4 --sets graph-2.0 --json FILE --page PAGE
 $ python -m benchmarks --add --tools ours,ours-folder                # measure us again, keep the peers' figures
 $ python -m benchmarks --add --sets "" --scale 10,200,1000,10000     # files of so many MB, us and restic
 $ python -m benchmarks --add --sets "" --shaped memory-2.0           # at 20 Mbit/s and 50 ms a request

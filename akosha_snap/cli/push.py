@@ -22,7 +22,11 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded; store nothing.")
 @click.option("--full-file", is_flag=True, help="Also store each file whole, for readers that know nothing of chunks.")
 @click.option("--no-mirror", is_flag=True, help="Keep no copy of the files here; the next push may send more.")
-@click.option("--recheck", is_flag=True, help="Ask the store for all it holds, as a push does once a day anyway.")
+@click.option(
+    "--recheck",
+    is_flag=True,
+    help="Ask the store for all it holds, as a push does once a day anyway, and read the files anew.",
+)
 @click.option(
     "--method",
     metavar="auto|cloud|http",

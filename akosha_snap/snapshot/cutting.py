@@ -47,7 +47,7 @@ def cut_files(
     known = dict(_known_sections(last, parent)) if last else {}
     if last and mirror:
         for name, chunks in parent.files.items():
-            if (mirror / name).exists():
+            if (mirror / name).is_file():  # a pipe would be waited for
                 bases.offer(chunks, mirror / name)
     copies = {file.name: file for file in staged.files}
     cut = []

@@ -48,12 +48,12 @@ class Parent(NamedTuple):
 
 
 def is_current(system: System, journal: Journal, last: LastPush) -> bool:
-    """Whether the last push of this machine is still the newest snapshot. One request.
+    """Whether the last push of this machine is still the newest snapshot. One request, as a rule.
 
     False also where an interrupted push has left packs: they are found by listing all.
     """
     try:
-        return not journal.pending() and system.is_newest(last.upload_id, last.manifest_size)
+        return not journal.pending() and system.is_newest(last.upload_id, last.manifest, last.manifest_size)
     except StoreNotCreated:
         return False
 

@@ -72,7 +72,7 @@ def make_plan(
     observer.phase("compare")
     moment = now()
     plan = _warm(system, workspace, staged, last, moment) if last and not options.recheck else None
-    plan = plan or _cold(system, workspace, staged, last, moment.timestamp())
+    plan = plan or _cold(system, workspace, staged, None if options.recheck else last, moment.timestamp())
     if staged.unchanged and not plan.is_same and (plan.last is None or plan.parent.list_base is None):
         observer.phase("stage")  # what was left out is needed after all
         _make_room(workspace, paths, {}, may_drop=not options.dry_run)

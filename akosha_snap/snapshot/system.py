@@ -25,7 +25,16 @@ from akosha_snap.snapshot.ahead import in_threads
 from akosha_snap.snapshot.list_reader import ListReader, check_chunk_list
 from akosha_snap.snapshot.pack_reader import PackReader
 from akosha_snap.snapshot.twice import twice
-from akosha_snap.stores import CountingStore, DeadlineStore, GuardedStore, RetryingStore, Store, list_all
+from akosha_snap.stores import (
+    CountingStore,
+    DeadlineStore,
+    GuardedStore,
+    ObjectInfo,
+    RetryingStore,
+    Store,
+    list_all,
+    md5_of,
+)
 
 __all__ = ["LATEST", "Listing", "System"]
 
@@ -87,7 +96,7 @@ class System:
 
     def uploads(self) -> list[str]:
         """The upload ids of every committed snapshot, newest first."""
-        return sorted(self._manifest_sizes(), reverse=True)
+        return sorted(self._manifests(), reverse=True)
 
     def has(self, upload_id: str) -> bool:
         """Whether this snapshot is there now. One request."""
@@ -97,16 +106,28 @@ class System:
             return False
         return True
 
-    def is_newest(self, upload_id: str, manifest_size: int) -> bool:
-        """Whether this snapshot is there, its manifest of this size in bytes, and none newer. One request."""
-        sizes = self._manifest_sizes(upload_marker(self.id, upload_id))
-        return max(sizes, default="") == upload_id and sizes[upload_id] == manifest_size
+    def is_newest(self, upload_id: str, manifest: bytes, size: int) -> bool:
+        """Whether this snapshot is there, its manifest this one, of `size` bytes there, and none newer.
 
-    def _manifest_sizes(self, after: str = "") -> dict[str, int]:
-        """Upload id and size in bytes of each manifest, of those whose key comes `after` another."""
+        Another store may have one of the same id: of the same content, pushed in the same second. So the manifest's
+        tag is compared too. One request, and one more where that is not its MD5.
+        """
+        found = self._manifests(upload_marker(self.id, upload_id))
+        if max(found, default="") != upload_id or found[upload_id].size != size:
+            return False
+        return found[upload_id].tag == md5_of(manifest) or self._has_manifest(upload_id, manifest)
+
+    def _has_manifest(self, upload_id: str, manifest: bytes) -> bool:
+        try:
+            return self.manifest(upload_id) == decode_manifest(manifest, "the manifest of the last push")
+        except (DamageError, NothingThereError):
+            return False
+
+    def _manifests(self, after: str = "") -> dict[str, ObjectInfo]:
+        """What is listed of each manifest, by upload id, of those whose key comes `after` another."""
         listed = list_all(self.store, system_marker(self.id), after=after)
-        found = ((upload_key(info.key), info.size) for info in listed)
-        return {named[1]: size for named, size in found if named and is_upload_id(named[1])}
+        found = ((upload_key(info.key), info) for info in listed)
+        return {named[1]: info for named, info in found if named and is_upload_id(named[1])}
 
     def listing(self) -> Listing:
         """The packs and damage records there are, in one listing."""

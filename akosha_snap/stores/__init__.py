@@ -6,6 +6,7 @@ Importing this package imports neither boto3 nor anything else that is slow.
 from __future__ import annotations
 
 from akosha_snap.stores.base import Buffer, DeletingStore, MultipartStore, ObjectInfo, Page, Store, SweepingStore
+from akosha_snap.stores.checksums import md5_of
 from akosha_snap.stores.counting import CountingStore
 from akosha_snap.stores.deadline import DeadlineStore
 from akosha_snap.stores.directory import DirectoryStore
@@ -41,6 +42,7 @@ __all__ = [
     "check_key",
     "deleting",
     "list_all",
+    "md5_of",
     "multipart",
     "open_store",
     "put_file",

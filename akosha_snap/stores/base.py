@@ -20,10 +20,15 @@ Buffer = bytes | bytearray | memoryview
 
 
 class ObjectInfo(NamedTuple):
-    """One listed object: its key and its size in bytes."""
+    """One listed object: its key, its size in bytes and, where a listing says so, its `tag`.
+
+    The tag is S3's ETag: of a small object mostly the MD5 of its bytes in hex, but there are servers, and
+    encryptions, where it is something else. Empty where nothing is said.
+    """
 
     key: str
     size: int
+    tag: str = ""
 
 
 class Page(NamedTuple):

@@ -8,6 +8,7 @@ import threading
 
 from akosha_snap.errors import ObjectExists, ObjectNotFound
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.checksums import md5_of
 from akosha_snap.stores.hints import EXISTS, MISSING, UPLOAD_GONE
 from akosha_snap.stores.keys import check_key, check_prefix, check_range
 
@@ -55,12 +56,13 @@ class MemoryStore:
         check_prefix(prefix)
         check_prefix(after)
         with self._lock:
-            sizes = {key: len(data) for key, data in self._objects.items() if key.startswith(prefix)}
-        keys = sorted(key for key in sizes if not key.endswith("/"))
+            there = {key: data for key, data in self._objects.items() if key.startswith(prefix)}
+        keys = sorted(key for key in there if not key.endswith("/"))
         first = bisect.bisect_right(keys, after if token is None else token)
         page = keys[first : first + self._page_size]
         more = first + len(page) < len(keys)
-        return Page([ObjectInfo(key, sizes[key]) for key in page], page[-1] if more else None)
+        objects = [ObjectInfo(key, len(there[key]), md5_of(there[key])) for key in page]
+        return Page(objects, page[-1] if more else None)
 
     def start_multipart(self, key: str) -> str:
         """See MultipartStore."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from akosha_snap.errors import CapabilityError, CredentialsError
 from akosha_snap.stores.base import Buffer, ObjectInfo, Page
+from akosha_snap.stores.checksums import md5_of
 from akosha_snap.stores.hints import NO_RIGHT_TO_DELETE
 from akosha_snap.stores.keys import check_key, check_prefix, check_range, is_key
 from akosha_snap.stores.plain_http import refuse_plain_http
@@ -107,7 +107,11 @@ class S3Store:
             )
             more = _field(answer, "IsTruncated")
             found = [
-                ObjectInfo(_field(item, "Key").removeprefix(self._prefix), _field(item, "Size"))
+                ObjectInfo(
+                    _field(item, "Key").removeprefix(self._prefix),
+                    _field(item, "Size"),
+                    item.get("ETag", "").strip('"'),
+                )
                 for item in answer.get("Contents", [])
             ]
             objects = [info for info in found if is_key(info.key) and not info.key.endswith("/") and info.key > after]
@@ -206,10 +210,14 @@ def _field(answer: dict[str, Any], name: str) -> Any:
     return answer[name]
 
 
+def _tag(item: dict[str, Any]) -> str:
+    tag: str = item.get("ETag", "")
+    return tag.strip('"')
+
+
 def _body(data: Buffer) -> dict[str, Any]:
     body = data if isinstance(data, bytes) else bytes(data)  # boto3 takes no memoryview
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    return {"Body": body, "ContentMD5": base64.b64encode(digest).decode()}
+    return {"Body": body, "ContentMD5": base64.b64encode(bytes.fromhex(md5_of(body))).decode()}
 
 
 def _condition(if_absent: bool) -> dict[str, str]:

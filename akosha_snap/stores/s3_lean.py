@@ -130,7 +130,11 @@ def _listing(answer: Answer) -> dict[str, Any]:
         "IsTruncated": {"true": True, "false": False}.get(truncated, ""),
         "NextContinuationToken": root.findtext("NextContinuationToken", ""),
         "Contents": [
-            {"Key": decode(item.findtext("Key", "")), "Size": _number(item.findtext("Size", ""))}
+            {
+                "Key": decode(item.findtext("Key", "")),
+                "Size": _number(item.findtext("Size", "")),
+                "ETag": item.findtext("ETag", ""),
+            }
             for item in root.iterfind("Contents")
         ],
     }

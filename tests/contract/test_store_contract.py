@@ -23,6 +23,7 @@ from akosha_snap.stores import (
     Store,
     deleting,
     list_all,
+    md5_of,
     multipart,
     put_file,
     transfer,
@@ -112,6 +113,8 @@ class TestPutAndGet:
         store.put("packs/ab/abcd", kind(b"\x00frames\xff"))
         assert store.get("packs/ab/abcd") == b"\x00frames\xff"
         assert store.head("packs/ab/abcd") == ObjectInfo("packs/ab/abcd", 8)
+        (listed,) = store.list_page("packs/ab/").objects
+        assert listed == ObjectInfo("packs/ab/abcd", 8, md5_of(store.get("packs/ab/abcd")))
 
     def test_an_object_can_be_empty(self, store):
         store.put("empty", b"")
@@ -311,7 +314,8 @@ class TestListing:
         store.put("systems/mac-2/20261129T071501Z-fbcad508/manifest.json", b"{}")
         for last in [7, 6]:
             page = store.list_page("systems/mac/", after=uploads[last])
-            assert page == ([(f"{upload}manifest.json", 2) for upload in uploads[last:]], None)
+            assert [info[:2] for info in page.objects] == [(f"{upload}manifest.json", 2) for upload in uploads[last:]]
+            assert page.token is None
         assert store.requests_by_method["list_page"] == 2
         assert keys(store, "systems/mac/", after=uploads[2]) == [f"{upload}manifest.json" for upload in uploads[2:]]
 

@@ -182,6 +182,32 @@ class TestSomebodyElse:
         assert not memory.push().unchanged
         memory.check()
 
+    @pytest.mark.parametrize("has_tags", [True, False])
+    def test_another_store_with_a_snapshot_of_the_same_second(self, tmp_path, monkeypatch, has_tags):
+        """Two disks that take turns at one path, or two servers behind one URL: the ids and sizes are the same."""
+        if not has_tags:
+            monkeypatch.setattr("akosha_snap.stores.memory.md5_of", lambda _: "of another kind")
+        bench = Bench(tmp_path)
+        data = noise(2 * MIB)
+        one, other = bench.store, MemoryStore()
+        first = bench.push({"a": data})
+        second = bench.push({"a": data}, store=other)
+        assert first.upload_id == second.upload_id
+        bench.clock.advance(60)
+        assert len(bench.push({"a": edited(data, 1000)}, store=one).files_uploaded) > 0
+        assert bench.verify(level="data").ok
+        assert bench.restored() == {"a": edited(data, 1000)}
+
+    @pytest.mark.parametrize("has_tags", [True, False])
+    def test_a_store_whose_tags_are_not_md5(self, tmp_path, monkeypatch, has_tags):
+        if not has_tags:
+            monkeypatch.setattr("akosha_snap.stores.memory.md5_of", lambda _: "of another kind")
+        bench = Bench(tmp_path)
+        bench.push({"a": noise(MIB)})
+        result = bench.push({"a": noise(MIB)})
+        assert result.unchanged
+        assert result.requests == (1 if has_tags else 2)
+
     def test_a_wiped_store(self, memory):
         memory.push()
         memory.store = RecordingStore(MemoryStore())
