@@ -211,8 +211,12 @@ def prune(
     Raises ConfigError (no rule, too short a grace period), NothingThereError, NewerFormatError, DamageError
     where a snapshot to be kept cannot be read, CapabilityError or another StoreError.
     """
-    rules = KeepRules(keep_last, keep_daily, keep_weekly, keep_monthly, dt.timedelta(seconds=keep_within))
-    options = PruneOptions(rules, dt.timedelta(seconds=grace), no_push_running, token, dry_run)
+    try:
+        within, waits = dt.timedelta(seconds=keep_within), dt.timedelta(seconds=grace)
+    except (OverflowError, ValueError):
+        raise ConfigError(f"keep_within={keep_within} or grace={grace} is no time", hint="give seconds") from None
+    rules = KeepRules(keep_last, keep_daily, keep_weekly, keep_monthly, within)
+    options = PruneOptions(rules, waits, no_push_running, token, dry_run)
     opened = _open(store)
     with System(DryRunStore(opened) if dry_run else opened, system_id) as system:
         return prune_system(system, options, observer or Observer(), now)

@@ -16,6 +16,9 @@ __all__ = ["DURATION", "insecure_option", "json_option", "store_options", "uploa
 
 _Command = Callable[..., Any]
 
+_LONGEST = 1000 * 365 * 86_400
+"""Seconds: what a date can be moved by, many times over."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -28,7 +31,10 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gen
         found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])", str(value))
         if found is None:
             self.fail(f"{value!r} is not a duration such as 90s, 30m, 12h, 2d or 1w", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        seconds = float(found[1]) * _UNITS[found[2]]
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is longer than 1,000 years", param, ctx)
+        return seconds
 
 
 DURATION = _Duration()

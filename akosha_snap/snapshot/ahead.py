@@ -24,11 +24,12 @@ def ahead(
     threads: int,
     limit: int,
     weigh: Callable[[T], int] = lambda _: 1,
+    settles: bool = False,
 ) -> Iterator[tuple[T, R]]:
     """Each item with `function(item)`, in order; results that wait weigh at most `limit`, so memory is bounded.
 
     One item at least is under way, whatever it weighs. Items are drawn by the calling
-    thread. An exception of `function` is raised in its turn.
+    thread. An exception of `function` is raised in its turn; with `settles`, when nothing is under way any more.
     """
     pool = ThreadPoolExecutor(threads)
     waiting: deque[tuple[T, int, Future[R]]] = deque()
@@ -49,11 +50,14 @@ def ahead(
             item, weight, future = waiting.popleft()
             yield item, future.result()
             load -= weight
+    except Exception:
+        pool.shutdown(wait=settles, cancel_futures=True)
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a Ctrl-C does not wait for what is under way
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def in_threads(function: Callable[[T], R], items: Iterable[T], *, settles: bool = False) -> Iterator[R]:
     """`function(item)` of each item, in order: requests to the store, eight at a time. No more answers wait: the
-    footers of 10 GB take much memory."""
-    return (result for _, result in ahead(function, items, threads=_REQUESTS, limit=_REQUESTS))
+    footers of 10 GB take much memory. `settles`: see `ahead`."""
+    return (result for _, result in ahead(function, items, threads=_REQUESTS, limit=_REQUESTS, settles=settles))

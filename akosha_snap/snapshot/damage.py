@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
-from akosha_snap.errors import DamageError, ObjectNotFound
+from akosha_snap.errors import ConflictError, DamageError, ObjectNotFound
 from akosha_snap.frames import content_hash
 from akosha_snap.manifest import DamagedPack, DamageRecord, decode_damage, encode_damage
 from akosha_snap.manifest.codec import MAX_MANIFEST_SIZE
@@ -25,15 +26,20 @@ DamagedChunks = Mapping[bytes, frozenset[bytes] | None]
 """By pack id, the chunks whose frames in it are damaged; None for all of them."""
 
 
+_MOST_READ = 16
+"""Records looked at for one that can be read."""
+
+
 class StoredPacks(NamedTuple):
     """The packs a store lists, by id with their sizes in bytes, and what is known to be damaged of them.
 
-    `newest` is the name of the newest damage record, None where there is none.
+    `newest` is the name of the newest damage record, `read` that of the newest that can be read.
     """
 
     sizes: dict[bytes, int]
     damaged: DamagedChunks = {}  # noqa: RUF012 - a NamedTuple's default, never changed
     newest: str | None = None
+    read: str | None = None
     warnings: list[str] = []  # noqa: RUF012
 
     def has_pack(self, pack_id: bytes, size: int) -> bool:
@@ -49,42 +55,56 @@ class StoredPacks(NamedTuple):
 
 
 def read_stored_packs(system: System, listing: Listing) -> StoredPacks:
-    """What is listed, less what the newest damage record names; a request where there is one.
+    """What is listed, less what the newest damage record names that can be read; a request where there is one.
 
     One that cannot be read subtracts nothing, with a warning. Raises NewerFormatError.
     """
-    if not listing.damage_records:
-        return StoredPacks(listing.packs)
-    newest = max(listing.damage_records)
-    key = damage_key(system.id, newest)
-
-    def read() -> DamageRecord:
-        data = system.store.get(key, length=MAX_MANIFEST_SIZE)
-        record = decode_damage(data, key)
-        if not newest.endswith(content_hash(data).hex()[:8]):
-            raise DamageError(f"{key} is not what its name says")
-        return record
-
-    try:
-        record = twice(read)
-    except (DamageError, ObjectNotFound) as error:
-        warning = f"{key} cannot be read ({error.message}): what it says is damaged is not healed; repair again"
-        return StoredPacks(listing.packs, {}, newest, [warning])
-    damaged = {
-        bytes.fromhex(one.pack): None if one.chunks is None else frozenset(map(bytes.fromhex, one.chunks))
-        for one in record.packs
-    }
-    return StoredPacks(listing.packs, damaged, newest)
+    warnings: list[str] = []
+    for name in sorted(listing.damage_records, reverse=True)[:_MOST_READ]:
+        key = damage_key(system.id, name)
+        try:
+            record = twice(partial(_read, system, key, name))
+        except (DamageError, ObjectNotFound) as error:
+            warnings.append(
+                f"{key} cannot be read ({error.message}): what it says is damaged is not healed; repair again"
+            )
+            continue
+        damaged = {
+            bytes.fromhex(one.pack): None if one.chunks is None else frozenset(map(bytes.fromhex, one.chunks))
+            for one in record.packs
+        }
+        return StoredPacks(listing.packs, damaged, max(listing.damage_records), name, warnings)
+    return StoredPacks(listing.packs, {}, max(listing.damage_records, default=None), None, warnings)
 
 
-def record_damage(system: System, damaged: DamagedChunks, newest: str | None, now: dt.datetime) -> str:
-    """Store a record of all that is damaged, named so that it comes after the `newest`; returns its key."""
+def _read(system: System, key: str, name: str) -> DamageRecord:
+    data = system.store.get(key, length=MAX_MANIFEST_SIZE)
+    record = decode_damage(data, key)
+    if not name.endswith(content_hash(data).hex()[:8]):
+        raise DamageError(f"{key} is not what its name says")
+    return record
+
+
+def record_damage(system: System, damaged: DamagedChunks, known: StoredPacks, now: dt.datetime) -> str:
+    """Store a record of all that is damaged, named so that it comes after those `known`; returns its key."""
     packs = [
         DamagedPack(pack_id.hex(), None if chunks is None else sorted(chunk.hex() for chunk in chunks))
         for pack_id, chunks in sorted(damaged.items())
     ]
     found_at = now.astimezone(dt.UTC).replace(microsecond=0)
     data = encode_damage(DamageRecord(found_at=found_at, tool=f"akosha-snap {__version__}", packs=packs))
-    key = damage_key(system.id, make_upload_id(content_hash(data), now, newest))
+    key = damage_key(system.id, _name_after(known, content_hash(data), now))
     system.store.put(key, data)
     return key
+
+
+def _name_after(known: StoredPacks, hashed: bytes, now: dt.datetime) -> str:
+    """After the newest; where that is of the last second there is and says nothing, after the newest that does."""
+    for newest in (known.newest, known.read):
+        try:
+            return make_upload_id(hashed, now, newest)
+        except ConflictError:
+            continue
+    raise ConflictError(
+        f"damage record {known.read} is of the last second there is", hint="delete it, and repair again"
+    )

@@ -111,7 +111,7 @@ def _drop(system: System, store: DeletingStore, seen: Look, upload_id: str) -> N
 
 
 def _in_parallel(delete: Callable[[str], None], names: Iterable[str]) -> None:
-    for _ in in_threads(delete, names):
+    for _ in in_threads(delete, names, settles=True):  # a prune that failed deletes nothing behind its caller's back
         pass
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from akosha_snap.errors import AkoshaSnapError, BusyError, DamageError, NothingThereError
 from akosha_snap.manifest.keys import manifest_key, system_marker, upload_object
+from akosha_snap.snapshot.checks.findings import Findings
+from akosha_snap.snapshot.damage import StoredPacks, read_stored_packs
 from akosha_snap.snapshot.decoding import pack_ids
 from akosha_snap.snapshot.retention import KeepRules, reasons_to_keep
 from akosha_snap.snapshot.system import System
@@ -63,7 +66,9 @@ def look(system: System, rules: KeepRules, now: dt.datetime) -> Look:
         )
     if not there:  # not even where there are packs: they may be all that is left of some
         raise NothingThereError(f"no snapshot of {system.name}", hint="nothing was deleted; check --system-id")
+    listing = system.listing()
     reasons = reasons_to_keep(there, rules)
+    _keep_a_whole_one(system, reasons, there, read_stored_packs(system, listing))
     needed: set[bytes] = set()
     released: set[bytes] = set()
     is_blind = False
@@ -83,7 +88,7 @@ def look(system: System, rules: KeepRules, now: dt.datetime) -> Look:
             (needed if why else released).update(found.packs)
     gone = read.keys() - there.keys()
     uploads = {upload_id: objects for upload_id, objects in uploads.items() if upload_id not in gone}
-    return Look(reasons, needed, released - needed, is_blind, system.listing().packs, uploads)
+    return Look(reasons, needed, released - needed, is_blind, listing.packs, uploads)
 
 
 def _uploads(system: System) -> dict[str, dict[str, int]]:
@@ -96,9 +101,9 @@ def _uploads(system: System) -> dict[str, dict[str, int]]:
 
 
 class _Snapshot(NamedTuple):
-    """Every pack it names, and when its writer's clock says it was pushed."""
+    """Every pack it names, with its size in bytes, and when its writer's clock says it was pushed."""
 
-    packs: set[bytes]
+    packs: dict[bytes, int]
     uploaded_at: dt.datetime
 
 
@@ -111,9 +116,39 @@ def _read(system: System, upload_id: str) -> _Snapshot | NothingThereError | Dam
         return error
     except DamageError as error:
         return error if system.has(upload_id) else NothingThereError(f"snapshot {upload_id} is gone")
-    pointers = {bytes.fromhex(frame.pack) for frame in manifest.snapshot.chunk_list}
-    packs = pointers.union(pack_ids(chunk_list, manifest.snapshot.list_pack))
+    own = manifest.snapshot.list_pack
+    packs = dict(zip(pack_ids(chunk_list, own), chunk_list.pack_sizes, strict=True))
+    packs |= {bytes.fromhex(frame.pack): frame.pack_size for frame in manifest.snapshot.chunk_list}
     return _Snapshot(packs, manifest.uploaded_at)
+
+
+def _keep_a_whole_one(
+    system: System, reasons: dict[str, list[str]], there: Mapping[str, _Snapshot | DamageError], stored: StoredPacks
+) -> None:
+    """Where the newest snapshot is known to be damaged, the newest that is not stays too: it can be restored."""
+    for upload_id, why in reasons.items():
+        found = there[upload_id]
+        if not isinstance(found, DamageError) and _is_whole(system, upload_id, found, stored):
+            if not why:
+                why.append("newest whole")
+            return
+
+
+def _is_whole(system: System, upload_id: str, found: _Snapshot, stored: StoredPacks) -> bool:
+    """Whether all its packs are there with their sizes, and no record says that it needs anything damaged."""
+    if not all(stored.has_pack(pack, size) for pack, size in found.packs.items()):
+        return False
+    if stored.damaged.keys().isdisjoint(found.packs):
+        return True
+    findings = Findings()
+    try:
+        manifest = system.manifest(upload_id)
+        findings.add_snapshot(upload_id, manifest, system.chunk_list(manifest))
+    except (DamageError, NothingThereError):
+        return False
+    return not any(
+        stored.is_damaged(pack, frame.hash) for pack, frames in findings.frames.items() for frame in frames.values()
+    )
 
 
 def _check_clock(newest: str, uploaded_at: dt.datetime, now: dt.datetime) -> None:

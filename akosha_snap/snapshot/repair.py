@@ -12,7 +12,8 @@ from akosha_snap.errors import ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest.keys import pack_id_of, pack_key
 from akosha_snap.snapshot.checks.findings import Findings
-from akosha_snap.snapshot.damage import DamagedChunks, read_stored_packs, record_damage
+from akosha_snap.snapshot.checks.needed import PackFrames
+from akosha_snap.snapshot.damage import StoredPacks, read_stored_packs, record_damage
 from akosha_snap.snapshot.lost import lost_snapshots
 from akosha_snap.snapshot.recreate import is_recreatable, recreate
 from akosha_snap.snapshot.results import RepairResult
@@ -37,6 +38,9 @@ def repair_store(system: System, *, dry_run: bool, observer: Observer, now: Call
     _check_unnamed(system, findings)
     known = read_stored_packs(system, system.listing())
     damaged = _damaged(findings, system)
+    for pack_id, chunks in _still(known, findings).items():
+        if damaged.setdefault(pack_id, chunks) is not None:
+            damaged[pack_id] = (damaged[pack_id] or frozenset()) | chunks
     lost = lost_snapshots(system, uploads, findings)
     mended = [problem for problem in findings.problems if is_recreatable(problem, lost)]
     record = None
@@ -44,7 +48,7 @@ def repair_store(system: System, *, dry_run: bool, observer: Observer, now: Call
         for problem in mended:
             recreate(system, problem, findings)
         if damaged != known.damaged or known.warnings:
-            record = record_damage(system, damaged, known.newest, now())
+            record = record_damage(system, damaged, known, now())
     return RepairResult(
         ok=not findings.problems or (not dry_run and len(mended) == len(findings.problems)),
         dry_run=dry_run,
@@ -63,7 +67,7 @@ def repair_store(system: System, *, dry_run: bool, observer: Observer, now: Call
     )
 
 
-def _damaged(findings: Findings, system: System) -> DamagedChunks:
+def _damaged(findings: Findings, system: System) -> dict[bytes, frozenset[bytes] | None]:
     """What no push may rely on any more, of the packs that are listed with their size."""
     damaged: dict[bytes, frozenset[bytes] | None] = {}
     whole = findings.whole_packs(system.id)
@@ -76,6 +80,17 @@ def _damaged(findings: Findings, system: System) -> DamagedChunks:
         if named is not None and named in findings.stored:
             damaged[named] = None
     return damaged
+
+
+def _still(known: StoredPacks, findings: Findings) -> dict[bytes, frozenset[bytes]]:
+    """The chunks that a record says are damaged and that no snapshot needs any more: nobody has mended them."""
+    still = {}
+    for pack_id, chunks in known.damaged.items():
+        if chunks is not None and pack_id in findings.stored:
+            needed = {frame.hash for frame in findings.frames.get(pack_id, PackFrames()).values()}
+            if left := chunks - needed:
+                still[pack_id] = left
+    return still
 
 
 def _check_unnamed(system: System, findings: Findings) -> None:

@@ -103,3 +103,10 @@ def test_what_it_refuses_changes_nothing(cli, store, forty_days, arguments, code
     assert words in done.error
     assert size(store) == before
     assert len(there(cli)) == 40
+
+
+@pytest.mark.parametrize("rule", [["--keep-within", "999999999w"], ["--keep-last", "1", "--grace", "999999999w"]])
+def test_a_duration_beyond_all_calendars(cli, store, rule):
+    done = cli("prune", *rule)
+    assert done.code == 2
+    assert "longer than 1,000 years" in done.error

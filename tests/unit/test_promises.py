@@ -41,3 +41,8 @@ def test_the_readme_leads_to_every_page() -> None:
             if found.suffix == ".md":
                 left.append(found)
     assert reached >= set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_figure_is_left_to_be_filled_in(page: Path) -> None:
+    assert not re.findall(r"@[A-Z]+@|\b(?:TODO|TBD|HANDOVER|PUSHES)\b", page.read_text("utf-8"))

@@ -126,7 +126,7 @@ class TestADamagedChunk:
         assert any_bench.verify("all", level="data").ok
         result = repair(any_bench)
         assert result.ok
-        assert decode_damage(any_bench.store.get(result.record), "record").packs == [], "nothing needs it any more"
+        assert result.record is None, "what is written down stands: its pack is there, and nobody has mended it"
 
     def test_an_older_record_counts_no_more(self, any_bench, uploads):
         key = any_bench.own_pack(uploads[1])
@@ -308,3 +308,47 @@ def test_a_look_at_all_costs_a_request_more_only_where_there_is_a_record(tmp_pat
     record = b'{"format":1,"found_at":"2026-11-23T07:15:00Z","tool":"x","packs":[]}'
     bench.store.put(damage_key(SYSTEM, f"20261123T071500Z-{content_hash(record).hex()[:8]}"), record)
     assert bench.push({"a": DATA}, recheck=True).requests == before + 1
+
+
+@pytest.mark.parametrize("how", ["recorded", "short"])
+def test_a_prune_keeps_the_newest_whole_snapshot_beside_a_damaged_one(bench, how):
+    whole = bench.push({"a": DATA}, state_dir=None).upload_id
+    bench.clock.advance(60)
+    damaged = bench.push({"a": noise(len(DATA), "other")}, state_dir=None).upload_id
+    key = bench.own_pack(damaged)
+    if how == "recorded":
+        flip_frame(bench, key, 0)
+        repair(bench)
+    else:
+        bench.store.put(key, bench.store.get(key)[:-1])
+    result = bench.prune(keep_last=1)
+    assert {one.upload_id: one.reasons for one in result.snapshots} == {
+        damaged: ["newest", "last 1"],
+        whole: ["newest whole"],
+    }
+    assert bench.restored(whole) == {"a": DATA}
+
+
+def test_a_record_stays_while_its_pack_does(bench):
+    """No snapshot needs the damaged frame after a prune, but another writer may take its chunk from the footer."""
+    data = noise(3 * MIB)
+    damaged = bench.push({"a": data}, state_dir=None).upload_id
+    pack = bench.own_pack(damaged)
+    flip_frame(bench, pack, 0)
+    record = repair(bench).record
+    bench.clock.advance(60)
+    bench.push({"a": edited(data, 5)}, state_dir=None)
+    bench.prune(keep_last=1)
+    assert damaged not in bench.uploads()
+    assert pack in bench.packs(), "the rest of it is needed"
+    assert repair(bench).record is None
+    assert pack.rpartition("/")[2] in bench.store.get(record).decode()
+
+
+def test_an_unreadable_record_of_the_last_second_stops_no_repair(bench):
+    damaged = bench.push({"a": DATA}, state_dir=None).upload_id
+    bench.store.put(damage_key(SYSTEM, "99991231T235959Z-00000000"), b"{")
+    flip_frame(bench, bench.own_pack(damaged), 0)
+    assert repair(bench).record
+    assert bench.push({"a": DATA}, state_dir=None, recheck=True).upload_id != damaged
+    assert bench.verify("latest", level="data").ok
