@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from akosha_snap.atomic import make_private, sweep
 from akosha_snap.errors import BusyError, SourceError
@@ -103,7 +104,10 @@ def forget_last_push(state_dir: Path, system: System) -> None:
 
 
 def _folder_of(state_dir: Path, system: System) -> Path:
-    return state_dir / content_hash(f"{system.store.url}\n{system.id}".encode()).hex()[:16]
+    url = system.store.url
+    if url.startswith("file:"):  # a folder has many names
+        url = os.path.realpath(unquote(urlsplit(url).path))
+    return state_dir / content_hash(f"{url}\n{system.id}".encode()).hex()[:16]
 
 
 def _own_folder(stack: contextlib.ExitStack, state_dir: Path, system: System) -> Path:

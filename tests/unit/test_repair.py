@@ -12,7 +12,7 @@ from akosha_snap.manifest import decode_damage
 from akosha_snap.manifest.keys import damage_key, format_key, manifest_key, system_marker, upload_marker
 from akosha_snap.snapshot import storing
 from akosha_snap.snapshot.results import RepairResult
-from akosha_snap.stores import MemoryStore
+from akosha_snap.stores import DirectoryStore, MemoryStore
 
 DATA = noise(MIB, "repair")
 DAY = 86_400
@@ -343,6 +343,16 @@ def test_a_record_stays_while_its_pack_does(bench):
     assert pack in bench.packs(), "the rest of it is needed"
     assert repair(bench).record is None
     assert pack.rpartition("/")[2] in bench.store.get(record).decode()
+
+
+def test_the_push_that_heals_may_name_the_folder_in_another_way(tmp_path):
+    bench = Bench(tmp_path, DirectoryStore(tmp_path / "store"))
+    first = bench.push({"a": DATA}).upload_id
+    flip_frame(bench, bench.own_pack(first), 0)
+    elsewhere = DirectoryStore(tmp_path / "live" / ".." / "store")
+    assert api.repair(elsewhere, system_id=SYSTEM, state_dir=bench.state, now=bench.clock).record
+    bench.push({"a": DATA})
+    assert bench.verify("latest", level="data").ok
 
 
 def test_an_unreadable_record_of_the_last_second_stops_no_repair(bench):
