@@ -32,11 +32,15 @@ _DEVICES = {
 }
 """To Windows these are devices in every folder, whatever comes after a dot ("Naming Files, Paths, and Namespaces")."""
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name (NAME_MAX of ext4, APFS, XFS and others)."""
+
 
 def check_target(to: Path, files: Iterable[FileEntry]) -> None:
     """Raises ConfigError or ConflictError where `files` can never be restored into `to`, `force` or not."""
-    if os.path.lexists(to) and not to.is_dir():
-        raise ConfigError(f"{to} is not a folder", hint="give a folder with --to")
+    for folder in (to, *to.parents):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise ConfigError(f"{folder} is not a folder", hint="give a folder with --to")
     for file in files:
         if os.name == "nt" and not _is_name_on_windows(file.name):
             raise ConflictError(f"{file.name!r} cannot be created on Windows", hint="restore the others with --file")
@@ -110,38 +114,69 @@ def place(
     """Publish finished files (name -> temporary file, fsynced) in `to`, where `there` are in place already.
 
     Whatever moment the machine stops at: a log from before is gone before the database
-    comes, and a database is not there yet while only its new log is. What was put aside for
-    that is called NAME.replaced-, with 8 hex digits, and stays so if the end is never reached.
-    Where a file cannot be placed, those of this call are taken back (a log beside somebody else's database
-    would be replayed into it) and what was put aside for them is put back; a file that
-    was replaced in one step before that is gone.
+    comes, a database is not there yet while only its new log is, and what is replaced has a second
+    name, NAME.replaced- with 8 hex digits, until all is placed; it keeps that if the end is never reached.
+    Where a file cannot be placed, or this is interrupted, those of this call are taken back (a log beside
+    somebody else's database would be replayed into it), and what was there before gets its name again.
     """
     logs = {file.name for file in files if file.kind == "wal"}
-    if not overwrite:
-        refuse_taken(to, files, there)  # again: the download took its time
-    token = secrets.token_hex(4)
+    if overwrite:
+        check_target(to, files)  # again: the download took its time
+    else:
+        refuse_taken(to, files, there)
     aside: dict[Path, Path] = {}
-    placed: list[Path] = []
+    placed: dict[Path, Path] = {}
     try:
-        for path in _stale(to, files, finished, logs) if overwrite else []:
-            aside[path] = path.with_name(f"{path.name}.replaced-{token}")  # a name that nothing of ours sweeps
-            path.rename(aside[path])
+        for path in in_the_way(to, files) if overwrite else []:
+            aside[path] = _aside(path)
+            _put_aside(path, aside[path], stays=path.name in finished and not _is_logged(path.name, logs))
         fsync_directory(to)
         for name in sorted(finished, key=lambda name: name not in logs):
+            finished[name].lstat()  # one that somebody removed says nothing about who has its final name
+            placed[to / name] = finished[name]  # before it is: no interrupt falls between
             publish(finished[name], to / name, overwrite=overwrite)
-            placed.append(to / name)
     except BaseException:
-        for path in placed:
-            path.unlink(missing_ok=True)
-        for path, kept in aside.items():
-            with contextlib.suppress(FileNotFoundError):
-                kept.rename(path)
+        _take_back(placed, aside)
         raise
-    for kept in aside.values():
-        kept.unlink()
+    with contextlib.ExitStack() as stack:  # all of them, also when it is interrupted
+        for kept in aside.values():
+            stack.callback(kept.unlink, missing_ok=True)
 
 
-def _stale(to: Path, files: Iterable[FileEntry], finished: Mapping[str, Path], logs: set[str]) -> list[Path]:
-    """Logs of another time, and databases whose new log comes before they do."""
-    logged = {name.removesuffix(WAL_SUFFIX) for name in logs}
-    return [path for path in in_the_way(to, files) if path.name not in finished or path.name in logs | logged]
+def _is_logged(name: str, logs: set[str]) -> bool:
+    """Whether it is a new log, or a database whose new log comes before it does."""
+    return name in logs or f"{name}{WAL_SUFFIX}" in logs
+
+
+def _aside(path: Path) -> Path:
+    """A name beside `path` that nothing of ours sweeps, and not too long for a file system."""
+    suffix = f".replaced-{secrets.token_hex(4)}"
+    return path.with_name(path.name.encode()[: _LONGEST_NAME - len(suffix)].decode(errors="ignore") + suffix)
+
+
+def _put_aside(path: Path, kept: Path, *, stays: bool) -> None:
+    """Name a file `kept`; where it `stays` and there are hard links, it has its own name too until it is replaced."""
+    if stays and os.name != "nt":
+        with contextlib.suppress(OSError):  # no hard links here, or not to this file
+            os.link(path, kept, follow_symlinks=False)
+            return
+    path.rename(kept)
+
+
+def _take_back(placed: dict[Path, Path], aside: dict[Path, Path]) -> None:
+    """Undo: a new database goes before its log does, and an old log is back before its database is."""
+    for path, temporary in reversed(placed.items()):
+        if _is_published(temporary, path):
+            path.unlink(missing_ok=True)
+    for path, kept in reversed(aside.items()):
+        with contextlib.suppress(FileNotFoundError):
+            kept.replace(path)
+        kept.unlink(missing_ok=True)  # a rename between two names of one file leaves both (POSIX)
+
+
+def _is_published(temporary: Path, final: Path) -> bool:
+    """Whether what has the `final` name is our file: it was renamed, or has both names still."""
+    try:
+        return not os.path.lexists(temporary) or os.path.samestat(temporary.lstat(), final.lstat())
+    except FileNotFoundError:
+        return False

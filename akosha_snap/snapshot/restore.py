@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from akosha_snap.atomic import sweep, temporary_file
+from akosha_snap.atomic import make_private, sweep, temporary_file
 from akosha_snap.errors import AkoshaSnapError, ConflictError, DamageError, NothingThereError, ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest import FileEntry, Manifest
@@ -52,7 +52,7 @@ def restore_snapshot(
     if not force:
         refuse_taken(to, files, there)
     try:
-        to.mkdir(parents=True, exist_ok=True)
+        make_private(to)
         sweep(to)
         restored = write_files(system, manifest, to, files, observer, overwrite=force, there=there)
     except (DamageError, ObjectNotFound):

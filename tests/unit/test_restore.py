@@ -65,6 +65,15 @@ class TestWhatComesBack:
         bench.restore(to=target)
         assert {path.stat().st_mode & 0o777 for path in target.iterdir()} == {0o600}
 
+    @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+    def test_a_folder_that_is_made_is_private_and_one_that_is_there_keeps_its_mode(self, bench, target):
+        bench.push(FILES)
+        bench.restore(to=target / "deep" / "er")
+        assert {path.stat().st_mode & 0o777 for path in (target, target / "deep", target / "deep" / "er")} == {0o700}
+        (target / "deep").chmod(0o755)
+        bench.restore(to=target / "deep")
+        assert (target / "deep").stat().st_mode & 0o777 == 0o755
+
     def test_requests_and_bytes_are_those_the_store_saw(self, bench, target):
         bench.push(FILES)
         store = RecordingStore(bench.store)
@@ -232,7 +241,7 @@ class TestInTheWay:
         bench.push(FILES)
         with pytest.raises(ConfigError, match="is not a folder"):
             bench.restore(to=target, force=True)
-        with pytest.raises(AkoshaSnapError, match="cannot restore into"):
+        with pytest.raises(ConfigError, match="target is not a folder"):
             bench.restore(to=target / "below")
         assert target.read_bytes() == b"mine"
 
