@@ -54,7 +54,7 @@ class Exchange:
                 raise ConfigError("the Akosha token is not one: it has other than printable ASCII characters")
             headers["Authorization"] = f"Bearer {token}"
         try:
-            self._connection = Connection(headers, transport=transport)
+            self._connection = Connection(headers, url, transport=transport)
         except (ValueError, ImportError) as error:  # a proxy in the environment that cannot be one
             raise ConfigError(
                 f"no HTTP client can be made: {self.clean(error)}", hint="check the proxy variables"

@@ -8,6 +8,7 @@ from typing import Any
 
 from akosha_snap.errors import ConfigError, CredentialsError
 from akosha_snap.stores.masking import masked
+from akosha_snap.stores.plain_http import stays_here
 
 __all__ = ["S3Options", "make_boto3_client", "wanted_region"]
 
@@ -68,12 +69,13 @@ def make_boto3_client(options: S3Options) -> Any:
     )
     try:
         session = boto3.session.Session()
-        client = session.client(
-            "s3",
-            endpoint_url=options.endpoint,
-            region_name=wanted_region(options) or session.region_name or "us-east-1",
-            config=config,
-        )
+        where = {
+            "endpoint_url": options.endpoint,
+            "region_name": wanted_region(options) or session.region_name or "us-east-1",
+        }
+        client = session.client("s3", **where, config=config)
+        if stays_here(client.meta.endpoint_url):  # known only now, and then no proxy is in between
+            client = session.client("s3", **where, config=config.merge(Config(proxies={})))
     except (
         botocore.exceptions.InvalidConfigError,
         botocore.exceptions.ProfileNotFound,
