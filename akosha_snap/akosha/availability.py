@@ -46,7 +46,7 @@ def _healthy(url: str, ends: float) -> bool | None:
             is_page = "html" in response.headers.get("content-type", "")
             return True if response.is_success and not is_page else None
 
-    connection = Connection({})
+    connection = Connection({}, url)
     try:
         return connection.use(ends - time.monotonic(), ask)
     finally:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from akosha_snap.deadline import within
+from akosha_snap.stores.plain_http import stays_here
 
 if TYPE_CHECKING:
     import httpx
@@ -38,8 +39,12 @@ class Connection:
     when it is late; the next use then has a new client.
     """
 
-    def __init__(self, headers: Mapping[str, str], *, transport: httpx.BaseTransport | None = None) -> None:
-        """Raises ValueError or ImportError for a proxy in the environment that cannot be one."""
+    def __init__(self, headers: Mapping[str, str], url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        """To the server of `url`, on this machine past every proxy.
+
+        Raises ValueError or ImportError for a proxy in the environment that cannot be one.
+        """
+        self._is_here = stays_here(url)
         self._headers = dict(headers)
         self._transport = transport
         self._client: httpx.Client | None = self._new_client()
@@ -89,6 +94,9 @@ class Connection:
     def _new_client(self) -> httpx.Client:
         import httpx
 
+        if self._is_here:
+            certificates = httpx.create_ssl_context()  # SSL_CERT_FILE counts, the variables of proxies do not
+            return httpx.Client(headers=self._headers, transport=self._transport, verify=certificates, trust_env=False)
         return httpx.Client(headers=self._headers, transport=self._transport)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,8 @@ __all__ = ["Exchange", "RequestTooLarge", "SessionLost"]
 _GOODBYE_TIMEOUT = 2.0
 _MAX_REDIRECTS = 3
 _REDIRECTS = {301, 302, 307, 308}
+_INPUT = re.compile(r"input_value=.*(?=, input_type=)|input_value=.*")
+"""Where pydantic quotes what it refuses: a record. Up to the last end of one: cuts too much rather than too little."""
 _SLICE = 262_144
 """Bytes of a body given to httpx at a time."""
 
@@ -54,7 +57,7 @@ class Exchange:
                 raise ConfigError("the Akosha token is not one: it has other than printable ASCII characters")
             headers["Authorization"] = f"Bearer {token}"
         try:
-            self._connection = Connection(headers, transport=transport)
+            self._connection = Connection(headers, url, transport=transport)
         except (ValueError, ImportError) as error:  # a proxy in the environment that cannot be one
             raise ConfigError(
                 f"no HTTP client can be made: {self.clean(error)}", hint="check the proxy variables"
@@ -179,7 +182,7 @@ class Exchange:
 
     def clean(self, said: object) -> str:
         """Text from elsewhere on one short line, without our secrets: a server may echo what it was sent."""
-        text = " ".join(str(said).split())
+        text = _INPUT.sub("input_value=…", " ".join(str(said).split()))
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return masked(text)[:300]

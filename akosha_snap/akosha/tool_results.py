@@ -17,7 +17,7 @@ def tool_result(name: str, result: Any) -> dict[str, Any]:
         raise AkoshaError(f"Akosha's tool {name} answered nonsense")
     text = _text(result.get("content"))
     if result.get("isError"):
-        raise AkoshaError(f"Akosha's tool {name} failed: {' '.join(text.split())[:300] or 'it does not say why'}")
+        raise AkoshaError(f"Akosha's tool {name} failed: {' '.join(text.split()) or 'it does not say why'}")
     structured = result.get("structuredContent")
     if not isinstance(structured, dict):
         try:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from akosha_snap.errors import ConfigError
 from akosha_snap.stores.masking import masked
 
-__all__ = ["is_exposed", "refuse_plain_http"]
+__all__ = ["is_exposed", "refuse_plain_http", "stays_here"]
 
 
 def is_exposed(url: str) -> bool:
@@ -18,6 +18,14 @@ def is_exposed(url: str) -> bool:
     except ValueError:
         return False  # nothing can be sent there at all
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def stays_here(url: str) -> bool:
+    """Whether `url` is on this machine: no proxy has any business between."""
+    try:
+        return _is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
 
 
 def refuse_plain_http(url: str, what: str) -> None:
@@ -30,7 +38,7 @@ def refuse_plain_http(url: str, what: str) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

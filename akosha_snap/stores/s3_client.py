@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
-from akosha_snap.errors import ConfigError
+from akosha_snap.errors import ConfigError, CredentialsError
 from akosha_snap.stores.masking import masked
+from akosha_snap.stores.plain_http import stays_here
 
 __all__ = ["S3Options", "make_boto3_client", "wanted_region"]
+
+_FIT = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""What a credential can be: the header that carries it takes no control character, and Python's own errors quote it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +51,7 @@ class S3Options:
 def make_boto3_client(options: S3Options) -> Any:
     """A boto3 S3 client with one attempt per request, a deadline on every wait, and no extra checksums.
 
-    Raises ConfigError where boto3 refuses the settings it finds.
+    Raises ConfigError where boto3 refuses the settings it finds, CredentialsError for credentials that cannot be any.
     """
     import boto3.session
     import botocore.exceptions
@@ -64,12 +69,13 @@ def make_boto3_client(options: S3Options) -> Any:
     )
     try:
         session = boto3.session.Session()
-        return session.client(
-            "s3",
-            endpoint_url=options.endpoint,
-            region_name=wanted_region(options) or session.region_name or "us-east-1",
-            config=config,
-        )
+        where = {
+            "endpoint_url": options.endpoint,
+            "region_name": wanted_region(options) or session.region_name or "us-east-1",
+        }
+        client = session.client("s3", **where, config=config)
+        if stays_here(client.meta.endpoint_url):  # known only now, and then no proxy is in between
+            client = session.client("s3", **where, config=config.merge(Config(proxies={})))
     except (
         botocore.exceptions.InvalidConfigError,
         botocore.exceptions.ProfileNotFound,
@@ -80,6 +86,28 @@ def make_boto3_client(options: S3Options) -> Any:
         raise ConfigError(
             f"S3 settings cannot be used: {masked(str(error))}", hint="check AWS_* and ~/.aws/config"
         ) from error
+    _check_credentials(session.get_credentials())
+    return client
+
+
+def _check_credentials(found: Any) -> None:
+    """Raises CredentialsError, which names the one that is unfit; what is still to be fetched is not looked at."""
+    from botocore.credentials import Credentials
+
+    if type(found) is not Credentials:
+        return
+    given = {
+        "AWS_ACCESS_KEY_ID": found.access_key,
+        "AWS_SECRET_ACCESS_KEY": found.secret_key,
+        "AWS_SESSION_TOKEN": found.token,
+    }
+    for variable, value in given.items():
+        if value and not _FIT.fullmatch(value):
+            name = variable if found.method == "env" else f"{variable.lower()} (from {found.method})"
+            raise CredentialsError(
+                f"{name} cannot be right: it has a control character, one that is not ASCII, or a space at an end",
+                hint="set it anew; a file with Windows line ends leaves one at the end of each value",
+            )
 
 
 def wanted_region(options: S3Options) -> str | None:

@@ -146,6 +146,11 @@ def _from_client(error: Exception, failed: str) -> StoreError:
         )
     if isinstance(error, boto.SSLError):
         return StoreError(f"{failed}: {_line(str(error))}", hint="check the endpoint's certificate (AWS_CA_BUNDLE)")
+    if isinstance(error, boto.HTTPClientError) and _is_of_headers(error):
+        return CredentialsError(
+            f"{failed}: no header can carry these credentials",
+            hint="set them anew: one has a control character, or one that is not ASCII",
+        )
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError | HTTPError):
         return TransientStoreError(f"{failed}: {_line(str(error))}", hint=_NETWORK)
     if isinstance(error, RecursionError):  # botocore follows a redirect from within the one before
@@ -153,6 +158,11 @@ def _from_client(error: Exception, failed: str) -> StoreError:
     if isinstance(error, ResponseParserError):
         return TransientStoreError(f"{failed}: the answer is not one of an S3 server", hint=_NETWORK)
     return StoreError(f"{failed}: {_line(str(error))}", hint="check the store's URL and AWS_*")
+
+
+def _is_of_headers(error: Any) -> bool:
+    """Whether the request had a header that cannot be sent, which http.client quotes in full: one with a credential."""
+    return "Invalid header value" in str(error) or isinstance(error.kwargs.get("error"), UnicodeError)
 
 
 def _code(answer: dict[str, Any]) -> str:

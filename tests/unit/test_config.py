@@ -117,6 +117,8 @@ def test_a_file_that_cannot_be_read(tmp_path) -> None:
         ("AKOSHA_URL", "http://me:hunter2@localhost:8682/mcp"),
         ("AKOSHA_API_TOKEN", "two words"),
         ("AKOSHA_API_TOKEN", "line\nbreak"),
+        ("AKOSHA_API_TOKEN", "windows\r"),
+        ("AKOSHA_API_TOKEN", "hunté"),
         ("AKOSHA_FORCE_METHOD", "HTTP"),
         ("AKOSHA_ENABLE_FALLBACK", "maybe"),
         ("AKOSHA_UPLOAD_ON_SESSION_END", "2"),

@@ -345,3 +345,13 @@ def test_is_up_takes_no_longer_than_it_may() -> None:
     for thread in threading.enumerate():
         if thread.daemon and thread is not threading.current_thread():
             thread.join(1)
+
+
+@pytest.mark.parametrize("end", [", input_type=str]", ""])
+def test_a_record_that_pydantic_quotes_is_cut_out(fake: FakeAkosha, end: str) -> None:
+    text = f"1 validation error: wrong [type=x, input_value='MY-SECRET{' ' * 9}RECORD-TEXT'{end}"
+    fake.faults.append({"isError": True, "content": [{"type": "text", "text": text}]})
+    with client(fake.url) as mcp, pytest.raises(AkoshaError) as caught:
+        mcp.call_tool(TOOL, memory("a"))
+    assert f"1 validation error: wrong [type=x, input_value=…{end}" in str(caught.value)
+    assert "RECORD" not in str(caught.value)

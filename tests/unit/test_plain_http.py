@@ -34,14 +34,14 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
-@pytest.mark.parametrize("url", [*ELSEWHERE, "http://0.0.0.0:1", "http://[2001:db8::1]"])
+@pytest.mark.parametrize("url", [*ELSEWHERE, "http://a.localhost", "http://0.0.0.0:1", "http://[2001:db8::1]"])
 def test_plain_http_to_another_machine_is_exposed(url: str) -> None:
     assert is_exposed(url)
 
 
 @pytest.mark.parametrize(
     "url", ["http://localhost:1", "http://LOCALHOST", "http://127.0.0.1", "http://127.9.9.9:8", "http://[::1]:1",
-            "http://a.localhost", "https://nas.local", "http://[::1"]
+            "https://nas.local", "http://[::1"]
 )  # fmt: skip
 def test_what_stays_here_or_is_encrypted_is_not(url: str) -> None:
     assert not is_exposed(url)
@@ -160,6 +160,34 @@ class _Anyone(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
         """A client that hangs up in the handshake is what the tests are about."""
+
+
+class TestProxies:
+    @pytest.fixture(autouse=True)
+    def proxy(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
+        server = _Server(("127.0.0.1", 0), _Anyone)
+        server.seen = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        yield server
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    def test_none_sees_what_goes_to_an_akosha_here(self, proxy: _Server) -> None:
+        with McpClient("http://localhost:9/mcp", token="t", attempts=1) as client, pytest.raises(AkoshaSnapError):
+            client.tools()
+        assert not proxy.seen  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("lean", [True, False])
+    def test_none_sees_what_goes_to_a_store_here(self, proxy: _Server, lean: bool) -> None:
+        with pytest.raises(AkoshaSnapError):
+            S3Store("bucket", options=S3Options("http://127.0.0.1:9", lean=lean)).put("k", b"x")
+        assert not proxy.seen  # type: ignore[attr-defined]
 
 
 class TestTls:

@@ -6,7 +6,9 @@ import contextlib
 import http.server
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from botocore import exceptions as boto
@@ -482,7 +484,7 @@ class TestSeaweed:
     def test_a_bucket_without_a_prefix(self, seaweed_credentials, seaweed_bucket):
         store = open_store(f"s3://{seaweed_bucket}?endpoint={seaweed_credentials.endpoint}")
         store.put("systems/mac/manifest.json", b"{}")
-        assert store.list_page("systems/").objects == [("systems/mac/manifest.json", 2)]
+        assert [info[:2] for info in store.list_page("systems/").objects] == [("systems/mac/manifest.json", 2)]
 
     @pytest.mark.parametrize("region", ["auto", "eu-central-1"])
     def test_a_region_of_its_own(self, seaweed_url, region):
@@ -507,3 +509,49 @@ def test_a_read_timeout_is_not_the_end_of_an_object():
     assert error.response is None
     assert not is_beyond_end(error)
     assert isinstance(translate(error, "read k in s3://b"), TransientStoreError)
+
+
+class TestCredentialsThatNoHeaderCarries:
+    """http.client quotes in full what it refuses to send."""
+
+    NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    UNFIT = ("hunter2\r", "hunter2\n", "hunt\x1ber2", "hunter2é", "hunter2\u2028", " hunter2")
+
+    @staticmethod
+    def refused() -> CredentialsError:
+        store = RetryingStore(
+            S3Store("bucket", options=S3Options("http://127.0.0.1:9")), sleep=lambda _: pytest.fail("a retry")
+        )
+        with pytest.raises(CredentialsError) as caught:
+            store.put("k", b"x")
+        assert "unter2" not in "".join(traceback.format_exception(caught.value))
+        return caught.value
+
+    @pytest.mark.parametrize("value", UNFIT)
+    @pytest.mark.parametrize("name", NAMES)
+    def test_in_the_environment(self, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        for each in self.NAMES:
+            monkeypatch.setenv(each, "fine")
+        monkeypatch.setenv(name, value)
+        assert self.refused().message.startswith(f"{name} cannot be right")
+
+    def test_in_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for each in self.NAMES:
+            monkeypatch.delenv(each, raising=False)
+        file = tmp_path / "credentials"
+        file.write_text("[default]\naws_access_key_id=a\naws_secret_access_key=b\naws_session_token=hunter2\x01\n")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        assert "aws_session_token (from shared-credentials-file)" in self.refused().message
+
+    @pytest.mark.parametrize("value", ["hunter2\r", "hunter2\n", "hunt\rer2"])
+    def test_that_are_fetched_later(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        for each in self.NAMES:
+            monkeypatch.setenv(each, "fine")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", value)
+        monkeypatch.setattr("akosha_snap.stores.s3_client._check_credentials", lambda _: None)
+        assert "no header can carry these credentials" in self.refused().message
+
+    def test_of_any_text(self) -> None:
+        error = boto.HTTPClientError(error=ValueError("Invalid header value b'hunter2\\r'"))
+        assert "hunter2" not in str(translate(error, "read k"))
+        assert isinstance(translate(error, "read k"), CredentialsError)
