@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, get_args
 
 from akosha_snap.source.engine import ALIAS
@@ -9,7 +10,7 @@ from akosha_snap.source.engine import ALIAS
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["KINDS", "Kind", "columns_of", "only_in", "tables_in", "tables_of"]
+__all__ = ["KINDS", "Kind", "columns_of", "only_in", "table_of", "tables_in", "tables_of"]
 
 Kind = Literal["conversation", "reflection", "entity", "relationship"]
 """What a memory holds."""
@@ -43,13 +44,30 @@ def tables_of(kind: Kind, tables: set[str]) -> list[str]:
 
 def only_in(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str]) -> str:
     """SQL for the rows of `table` whose id is in none of the `newer` tables (a migration copies them)."""
-    name = f"{ALIAS}.main.{table}"
-    if "id" in columns_of(connection, table):
+    types = columns_of(connection, table)
+    name = table_of(table, types)
+    if "id" in types:
         for other in newer:
-            if "id" in columns_of(connection, other):
+            others = columns_of(connection, other)
+            if "id" in others:
                 same = f"CAST({other}.id AS VARCHAR) = CAST({table}.id AS VARCHAR)"
-                name += f" ANTI JOIN {ALIAS}.main.{other} ON {same}"
+                name += f" ANTI JOIN {table_of(other, others)} ON {same}"
     return name
+
+
+def table_of(table: str, columns: Iterable[str]) -> str:
+    """SQL for a table with these columns, in which `rowid` is the number that DuckDB gives each row.
+
+    A column of that name would hide it, and paging by that column lose rows: it is called otherwise here.
+    """
+    names = list(columns)
+    if "rowid" not in names:
+        return f"{ALIAS}.main.{table}"
+    other = "rowid_"
+    while other in names:
+        other += "_"
+    quoted = ", ".join('"' + (other if name == "rowid" else name).replace('"', '""') + '"' for name in names)
+    return f"{ALIAS}.main.{table} AS {table}({quoted})"
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

@@ -57,7 +57,7 @@ def numeral(name: str, _type: str) -> str:
 def instant(name: str, data_type: str) -> str:
     """SQL for a moment: microseconds since 1970, or what `moment` can read."""
     if data_type.startswith(("TIMESTAMP", "DATE")):
-        return f"epoch_us({name})" if "TIME ZONE" in data_type else f"epoch_us(CAST({name} AS TIMESTAMP))"
+        return f"epoch_us({name})" if "TIME ZONE" in data_type else f"epoch_us(TRY_CAST({name} AS TIMESTAMP))"
     if data_type in {"VARCHAR", "BLOB"}:
         return text(name, data_type)
     return numeral(name, data_type)

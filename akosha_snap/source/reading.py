@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from akosha_snap.errors import SourceError
 from akosha_snap.source import columns, engine
-from akosha_snap.source.catalogue import KINDS, Kind, columns_of, only_in, tables_in, tables_of
+from akosha_snap.source.catalogue import KINDS, Kind, columns_of, only_in, table_of, tables_in, tables_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,7 +95,8 @@ def read_records(path: Path, kinds: Iterable[Kind] = KINDS) -> Iterator[Record]:
     is closed with it.
 
     Raises UnsupportedStorage where the installed DuckDB is too old for the file, DamageError
-    where DuckDB cannot read it, SourceError where there was no memory or disk for it.
+    where DuckDB cannot read it, SourceError where there was no memory or disk for it, or where
+    not as many records were read as DuckDB counts.
     """
     import duckdb
 
@@ -144,9 +146,13 @@ def _rows(
     only = _rowids(connection, table, newer, after) if newer else None
     next_only = next(only, None) if only else None
     names = [column.name for column in wanted[4:]]
-    query = f"SELECT rowid, {selected} FROM {engine.ALIAS}.main.{table}"  # noqa: S608 - the catalogue's
+    source = table_of(table, types)
+    query = f"SELECT rowid, {selected} FROM {source}"  # noqa: S608 - the catalogue's
+    there = _count(connection, source)
+    seen = _count(connection, f"{source} WHERE rowid <= {after}") if after >= 0 else 0
     while rows := connection.execute(f"{query} WHERE rowid > {after} LIMIT {_ROWS}").fetchall():
         after = rows[-1][0]
+        seen += len(rows)
         for rowid, *row in rows:
             if only:
                 if rowid != next_only:
@@ -160,6 +166,16 @@ def _rows(
             }
             text = text or _composed(kind, attributes)
             yield rowid, Record(kind, key or "", text, embedding, created_at, attributes)
+    if seen != there or next_only is not None:
+        raise SourceError(
+            f"{seen:,} records of {table} were read where DuckDB counts {there:,}: none may be left out unsaid",
+            hint="push to a store: a snapshot has the whole file",
+        )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, source: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {source}").fetchone()  # noqa: S608
+    return int(row[0]) if row else 0
 
 
 def _rowids(connection: duckdb.DuckDBPyConnection, table: str, newer: list[str], after: int) -> Iterator[int]:

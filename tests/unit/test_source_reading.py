@@ -160,6 +160,10 @@ MOMENTS = [
     ("TIMESTAMP", "'infinity'", None),
     ("TIMESTAMP", "'290000-01-01'", None),
     ("DATE", "'2026-03-04'", dt.datetime(2026, 3, 4)),
+    ("DATE", "'400000-01-01'", None),
+    ("DATE", "'infinity'", None),
+    ("TIMESTAMP_S", "'290000-01-01'", None),
+    ("TIMESTAMPTZ", "'infinity'", None),
     ("VARCHAR", "'2026-03-04T05:06:07'", dt.datetime(2026, 3, 4, 5, 6, 7)),
     ("VARCHAR", "'2026-03-04T05:06:07-01:00'", dt.datetime(2026, 3, 4, 6, 6, 7)),
     ("VARCHAR", "'yesterday'", None),
@@ -342,3 +346,36 @@ def test_records_of_an_older_table_beside_the_new_one(tmp_path: Path) -> None:
     ]  # fmt: skip
     counts = count_records(path)
     assert (counts.conversations, counts.reflections) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    "column", ["rowid INTEGER", "RowId VARCHAR", '"ROWID" INTEGER, rowid_ INTEGER, "a""b" INTEGER']
+)
+def test_a_column_of_the_name_that_rows_are_numbered_by(tmp_path: Path, column: str) -> None:
+    """It hides DuckDB's own, by which the rows are read page by page: 512 of these were read, and nothing said."""
+    sevens = ", ".join(["7"] * (column.count(",") + 1))
+    path = database(
+        tmp_path / "a.duckdb",
+        f"CREATE TABLE conversations_v2 (id VARCHAR, {column}, content VARCHAR)",
+        f"INSERT INTO conversations_v2 SELECT i, {sevens}, 'new' FROM range(1300) t(i)",
+        f"CREATE TABLE conversations ({column}, id VARCHAR, content VARCHAR)",
+        f"INSERT INTO conversations SELECT {sevens}, i, 'old' FROM range(1290, 2600) t(i)",
+    )
+    found = [(record.id, record.text) for record in read_records(path)]
+    assert found == [(str(i), "new") for i in range(1300)] + [(str(i), "old") for i in range(1300, 2600)]
+    assert count_records(path).conversations == 2600
+
+
+@pytest.mark.parametrize("newer", [[], ["conversations_v2"]])
+def test_fewer_records_than_there_are_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newer: list[str]
+) -> None:
+    path = database(
+        tmp_path / "a.duckdb",
+        *[f"CREATE TABLE {table} (id VARCHAR, content VARCHAR)" for table in newer],
+        "CREATE TABLE conversations (id VARCHAR, content VARCHAR, rowid INTEGER)",
+        "INSERT INTO conversations SELECT i, 'x', 7 FROM range(1000) t(i)",
+    )
+    monkeypatch.setattr(reading, "table_of", lambda table, _: f"akosha_snap.main.{table}")  # the name is not avoided
+    with pytest.raises(SourceError, match="512 records of conversations were read where DuckDB counts 1,000"):
+        list(read_records(path))
