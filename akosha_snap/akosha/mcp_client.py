@@ -15,7 +15,7 @@ import msgspec
 from akosha_snap.akosha.exchange import Exchange, SessionLost
 from akosha_snap.akosha.tool_results import tool_result
 from akosha_snap.errors import AkoshaError, TransientAkoshaError
-from akosha_snap.stores.plain_http import refuse_plain_http
+from akosha_snap.stores.plain_http import refuse_plain_token
 from akosha_snap.version import __version__
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class McpClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if token and not allow_insecure_http:
-            refuse_plain_http(url, "the Akosha token and memories")
+        refuse_plain_token(url, token, allowed=allow_insecure_http)
         self._exchange = Exchange(url, token=token, transport=transport)
         self._ends = math.inf if deadline is None else time.monotonic() + deadline
         self._call_timeout = call_timeout

@@ -26,8 +26,6 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gen
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):  # an option's default
-            return value
         found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])", str(value))
         if found is None:
             self.fail(f"{value!r} is not a duration such as 90s, 30m, 12h, 2d or 1w", param, ctx)

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from akosha_snap.errors import DamageError
 from akosha_snap.frames import HASH_SIZE, MAX_LISTED
 from akosha_snap.frames.limits import MAX_FRAMES
-from akosha_snap.manifest.store_format import FORMAT, check_format
+from akosha_snap.manifest.store_format import FORMAT, decode_object
 
 __all__ = ["DamageRecord", "DamagedPack", "decode_damage", "encode_damage"]
 
@@ -40,14 +39,4 @@ def encode_damage(value: DamageRecord) -> bytes:
 
 def decode_damage(data: bytes, where: str) -> DamageRecord:
     """Parse a damage record. Raises NewerFormatError for a later format, DamageError for what does not parse."""
-    try:
-        check_format(msgspec.json.decode(data, type=_AnyRecord).format, where)
-        return msgspec.json.decode(data, type=DamageRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DamageError(f"{where} does not parse: {error}", hint="run `akosha-snap repair` again") from None
-
-
-class _AnyRecord(msgspec.Struct):
-    """Of a format that may be later than ours only its number can be relied on."""
-
-    format: int
+    return decode_object(data, DamageRecord, where, hint="run `akosha-snap repair` again")

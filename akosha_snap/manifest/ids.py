@@ -12,6 +12,7 @@ __all__ = [
     "bare_name",
     "check_system_id",
     "check_upload_id",
+    "id_time",
     "is_file_name",
     "is_upload_id",
     "make_upload_id",
@@ -57,7 +58,12 @@ def make_upload_id(root: bytes, now: dt.datetime, newest: str | None) -> str:
             moment = max(moment, upload_time(newest) + dt.timedelta(seconds=1))
         except OverflowError:
             raise ConflictError(f"snapshot {newest} is of the last second there is", hint="remove it") from None
-    return f"{moment.strftime(_TIME)}-{root.hex()[:8]}"
+    return f"{id_time(moment)}-{root.hex()[:8]}"
+
+
+def id_time(moment: dt.datetime) -> str:
+    """A moment as ids begin with it: `YYYYMMDDTHHMMSSZ`, in UTC."""
+    return moment.astimezone(dt.UTC).strftime(_TIME)
 
 
 def check_upload_id(upload_id: str) -> str:

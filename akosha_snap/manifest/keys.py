@@ -60,7 +60,7 @@ def full_file_key(system_id: str, upload_id: str, name: str) -> str:
 
 def format_key(system_id: str) -> str:
     """The object that says which format the system's packs have."""
-    return f"{FORMAT_PREFIX}{system_id}/format.json"
+    return f"{own_prefix(system_id)}format.json"
 
 
 def own_prefix(system_id: str) -> str:
@@ -70,7 +70,7 @@ def own_prefix(system_id: str) -> str:
 
 def packs_prefix(system_id: str) -> str:
     """All packs of a system start with this."""
-    return f"{FORMAT_PREFIX}{system_id}/packs/"
+    return f"{own_prefix(system_id)}packs/"
 
 
 def pack_key(system_id: str, pack_id: bytes) -> str:
@@ -98,7 +98,7 @@ def damage_name_of(key: str) -> str | None:
 
 def prune_prefix(system_id: str) -> str:
     """All marks of prune start with this."""
-    return f"{FORMAT_PREFIX}{system_id}/prune/"
+    return f"{own_prefix(system_id)}prune/"
 
 
 def prune_mark_key(system_id: str, name: str) -> str:

@@ -7,7 +7,8 @@ import datetime as dt
 import msgspec
 
 from akosha_snap.errors import DamageError
-from akosha_snap.manifest.store_format import FORMAT, check_format
+from akosha_snap.manifest.ids import id_time
+from akosha_snap.manifest.store_format import FORMAT, decode_object
 
 __all__ = ["MAX_MARK_SIZE", "PruneMark", "decode_mark", "encode_mark", "mark_name"]
 
@@ -38,11 +39,7 @@ def encode_mark(mark: PruneMark) -> bytes:
 
 def decode_mark(data: bytes, where: str) -> PruneMark:
     """Parse a mark. Raises NewerFormatError for a later format, DamageError for what does not parse."""
-    try:
-        check_format(msgspec.json.decode(data, type=_AnyMark).format, where)
-        mark = msgspec.json.decode(data, type=PruneMark)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DamageError(f"{where} does not parse: {error}") from None
+    mark = decode_object(data, PruneMark, where, hint="the next prune writes another")
     if any(time.tzinfo is None for time in (mark.time, *mark.since.values())):
         raise DamageError(f"{where} names a time without its zone")
     return mark
@@ -50,10 +47,4 @@ def decode_mark(data: bytes, where: str) -> PruneMark:
 
 def mark_name(time: dt.datetime, token: str) -> str:
     """What a mark is called: its time in UTC, and `token`, 8 hex digits that no other run has."""
-    return f"{time.astimezone(dt.UTC).strftime('%Y%m%dT%H%M%SZ')}-{token}"
-
-
-class _AnyMark(msgspec.Struct):
-    """Of a format that may be later than ours only its number can be relied on."""
-
-    format: int
+    return f"{id_time(time)}-{token}"

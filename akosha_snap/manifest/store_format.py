@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from akosha_snap.chunking import V1, ChunkerParams
 from akosha_snap.errors import DamageError, NewerFormatError
 
-__all__ = ["FORMAT", "StoreFormat", "check_format", "decode_format", "encode_format"]
+__all__ = ["FORMAT", "StoreFormat", "check_format", "decode_format", "decode_object", "encode_format"]
+
+_T = TypeVar("_T")
 
 FORMAT = 1
 """The format this package reads and writes."""
@@ -32,14 +36,22 @@ def encode_format(value: StoreFormat) -> bytes:
 
 def decode_format(data: bytes, where: str) -> StoreFormat:
     """Parse format.json. Raises NewerFormatError for a later format, DamageError for what does not parse."""
-    try:
-        check_format(msgspec.json.decode(data, type=_AnyFormat).format, where)
-        value = msgspec.json.decode(data, type=StoreFormat)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DamageError(f"{where} does not parse: {error}", hint=_REMOVE) from None
+    value = decode_object(data, StoreFormat, where, hint=_REMOVE)
     if value != StoreFormat():
         raise DamageError(f"{where} names other parameters than those of format {FORMAT}", hint=_REMOVE)
     return value
+
+
+def decode_object(data: bytes, kind: type[_T], where: str, *, hint: str) -> _T:
+    """Parse one of our JSON objects, which all name their `format`.
+
+    Raises NewerFormatError for a later format, DamageError (with this `hint`) for what does not parse.
+    """
+    try:
+        check_format(msgspec.json.decode(data, type=_AnyFormat).format, where)
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DamageError(f"{where} does not parse: {error}", hint=hint) from None
 
 
 def check_format(version: int, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,6 @@ from akosha_snap.manifest import FileEntry
 from akosha_snap.source import WAL_SUFFIX
 
 __all__ = ["already_there"]
-
-_PIECE = 1024 * 1024
 
 
 def already_there(to: Path, files: Iterable[FileEntry]) -> set[str]:
@@ -31,10 +30,8 @@ def _is(path: Path, file: FileEntry) -> bool:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size != file.size:
             return False
-        digest = blake3()
         with path.open("rb") as opened:
-            while piece := opened.read(_PIECE):
-                digest.update(piece)
+            digest = hashlib.file_digest(opened, blake3)  # type: ignore[arg-type] # it has no name, which is not asked for
+            return digest.hexdigest() == file.blake3
     except OSError:  # whatever it is, it is in the way
         return False
-    return digest.hexdigest() == file.blake3

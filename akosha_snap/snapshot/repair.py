@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
-
-from blake3 import blake3
+from collections.abc import Callable
 
 from akosha_snap.errors import ObjectNotFound
 from akosha_snap.events import Observer
 from akosha_snap.manifest.keys import pack_id_of, pack_key
+from akosha_snap.snapshot.checks.digest import stored_digest
 from akosha_snap.snapshot.checks.findings import Findings
 from akosha_snap.snapshot.checks.needed import PackFrames
 from akosha_snap.snapshot.damage import StoredPacks, read_stored_packs, record_damage
@@ -25,9 +24,6 @@ __all__ = ["repair_store"]
 _WHOLE = {"footer_damaged", "footer_disagrees", "bases_disagree", "pack_damaged", "pack_missing"}
 """Kinds of problems after which nothing of a pack that is listed is relied on. One that is not listed, or with
 another size, needs no record: every push that asks for the list sees that for itself."""
-
-_READ = 8 * 1024 * 1024
-"""Bytes of one read."""
 
 
 def repair_store(system: System, *, dry_run: bool, observer: Observer, now: Callable[[], dt.datetime]) -> RepairResult:
@@ -102,21 +98,14 @@ def _check_unnamed(system: System, findings: Findings) -> None:
         findings.objects += 1
         if findings.has_problem(key):
             continue
-        hasher = blake3()
         try:
-            for data in _pieces(system, key, findings.stored[pack_id]):
-                hasher.update(data)
+            digest = stored_digest(system, key, findings.stored[pack_id])
         except ObjectNotFound:
             continue  # pruned meanwhile
-        if hasher.digest() != pack_id:
+        if digest != pack_id:
             findings.problem("pack_damaged", key, [], "its bytes do not hash to its name; no snapshot names it")
     if unnamed:
         findings.warnings.append(
             f"{len(unnamed)} of the packs are named by no snapshot that can be read:"
             " a push was interrupted or is at work, snapshots were pruned, or a manifest is lost"
         )
-
-
-def _pieces(system: System, key: str, size: int) -> Iterator[bytes]:
-    for start in range(0, size, _READ):
-        yield system.store.get(key, start=start, length=_READ)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from akosha_snap.errors import ConfigError
 from akosha_snap.stores.masking import masked
 
-__all__ = ["is_exposed", "refuse_plain_http", "stays_here"]
+__all__ = ["is_exposed", "refuse_plain_http", "refuse_plain_token", "stays_here"]
 
 
 def is_exposed(url: str) -> bool:
@@ -35,6 +35,12 @@ def refuse_plain_http(url: str, what: str) -> None:
             f"{what} would go to {masked(url)} over plain http, for all on the way to read",
             hint="use https; in a network of your own --allow-insecure-http (AKOSHA_SNAP_ALLOW_INSECURE_HTTP=true)",
         )
+
+
+def refuse_plain_token(url: str, token: object, *, allowed: bool) -> None:
+    """The same of the Akosha `token`, where there is one and that is not `allowed`."""
+    if token and not allowed:
+        refuse_plain_http(url, "the Akosha token and memories")
 
 
 def _is_loopback(host: str) -> bool:

@@ -107,11 +107,7 @@ class S3Store:
             )
             more = _field(answer, "IsTruncated")
             found = [
-                ObjectInfo(
-                    _field(item, "Key").removeprefix(self._prefix),
-                    _field(item, "Size"),
-                    item.get("ETag", "").strip('"'),
-                )
+                ObjectInfo(_field(item, "Key").removeprefix(self._prefix), _field(item, "Size"), _tag(item))
                 for item in answer.get("Contents", [])
             ]
             objects = [info for info in found if is_key(info.key) and not info.key.endswith("/") and info.key > after]

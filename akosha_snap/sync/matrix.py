@@ -22,7 +22,7 @@ import msgspec
 from akosha_snap.config import Settings
 from akosha_snap.errors import AkoshaSnapError, DamageError, NewerFormatError, NothingThereError, StoreError
 from akosha_snap.events import Observer
-from akosha_snap.stores.plain_http import refuse_plain_http
+from akosha_snap.stores.plain_http import refuse_plain_token
 from akosha_snap.sync.availability import http_available
 from akosha_snap.sync.cloud import push_to_store
 from akosha_snap.sync.http import send_to_akosha
@@ -59,8 +59,7 @@ def sync_files(
     if settings.force_method == "http":
         return send_to_akosha(settings, files, observer, full=full)
     if settings.store is None:
-        if settings.api_token and not settings.allow_insecure_http:
-            refuse_plain_http(settings.akosha_url, "the Akosha token and memories")
+        refuse_plain_token(settings.akosha_url, settings.api_token, allowed=settings.allow_insecure_http)
         if not _akosha_answers(settings):
             raise NothingThereError(
                 f"nothing to sync to: no store is configured and Akosha does not answer at {settings.akosha_url}",

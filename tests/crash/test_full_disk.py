@@ -75,20 +75,22 @@ def site(tmp_path, logged) -> Site:
     return site
 
 
-@pytest.mark.parametrize(("operation", "disk"), DISKS)
-def test_a_full_disk_is_an_error_of_ours_and_harms_nothing(pull, site, operation, disk):
+def _prepare(site: Site, operation: str) -> None:
+    """What must have been there before it: a snapshot to restore, packs that a first prune has marked."""
     if operation != "push":
         operations.push(site.folder)
     if operation == "prune":
         operations.prune(site.folder, hours=1)
+
+
+@pytest.mark.parametrize(("operation", "disk"), DISKS)
+def test_a_full_disk_is_an_error_of_ours_and_harms_nothing(pull, site, operation, disk):
+    _prepare(site, operation)
     assert _fill_everywhere(pull, site, operation, disk, every=False) > 2
 
 
 @pytest.mark.stress
 @pytest.mark.parametrize(("operation", "disk"), DISKS)
 def test_wherever_it_is_full(pull, site, operation, disk):
-    if operation != "push":
-        operations.push(site.folder)
-    if operation == "prune":
-        operations.prune(site.folder, hours=1)
+    _prepare(site, operation)
     print(_fill_everywhere(pull, site, operation, disk, every=True), "times a full disk,", operation, disk)
