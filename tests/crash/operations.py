@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from akosha_snap import api, source
 from akosha_snap.snapshot import packer
@@ -35,9 +36,9 @@ BATCH = 20
 
 def push(folder: Path, **options: Any) -> Any:
     """Push what is in `live`."""
-    packer.PACK_TARGET = PACK
     files = sorted(path for path in (folder / "live").iterdir() if path.suffix != ".wal")
-    return api.push(files, _store(folder), **_OPTIONS, state_dir=folder / "state", now=lambda: NOW, **options)
+    with patch.object(packer, "PACK_TARGET", PACK):
+        return api.push(files, _store(folder), **_OPTIONS, state_dir=folder / "state", now=lambda: NOW, **options)
 
 
 def restore(folder: Path, **options: Any) -> Any:
@@ -57,9 +58,9 @@ def send(folder: Path, *, url: str) -> Any:
     from akosha_snap.config import load_settings
     from akosha_snap.sync.http import send_to_akosha
 
-    sending.cut = functools.partial(batches.cut, max_records=BATCH)
     settings = load_settings(akosha_url=url, system_id=SYSTEM, state_dir=folder / "state", data_dir=folder / "live")
-    return send_to_akosha(settings, settings.memory_files())
+    with patch.object(sending, "cut", functools.partial(batches.cut, max_records=BATCH)):
+        return send_to_akosha(settings, settings.memory_files())
 
 
 def handover(folder: Path) -> Any:
@@ -70,8 +71,10 @@ def handover(folder: Path) -> Any:
     from akosha_snap.akosha import handover as module
     from akosha_snap.akosha.bound_ledger import BoundLedger
 
-    module.PART_RECORDS = 12
-    with duckdb.connect(str(folder / "hot.duckdb"), config={"threads": 1}) as hot:
+    with (
+        patch.object(module, "PART_RECORDS", 12),
+        duckdb.connect(str(folder / "hot.duckdb"), config={"threads": 1}) as hot,
+    ):
 
         async def confirm(ids: Any) -> Any:
             asked = "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT unnest(?))"

@@ -11,15 +11,9 @@ from operations import SYSTEM
 from survivors import Site, failed, points
 
 from akosha_snap.manifest.keys import own_prefix, prune_prefix
-from akosha_snap.snapshot import packer
 from akosha_snap.stores import list_all
 
 STEPS = pytest.mark.parametrize("hours", [1, 26], ids=["marks", "deletes"])
-
-
-@pytest.fixture(autouse=True)
-def _small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packer, "PACK_TARGET", operations.PACK)
 
 
 def _ready(tmp_path: Path, hours: float) -> Site:

@@ -10,7 +10,6 @@ import pytest
 from survivors import Site, failed, points
 
 from akosha_snap import source
-from akosha_snap.snapshot import packer
 
 PUSHES = pytest.mark.parametrize("which", ["first", "session", "unchanged"])
 
@@ -18,7 +17,6 @@ PUSHES = pytest.mark.parametrize("which", ["first", "session", "unchanged"])
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pushes that follow run in this process."""
-    monkeypatch.setattr(packer, "PACK_TARGET", operations.PACK)
     monkeypatch.setattr(source, "counting_in_child", operations.counting_here)
 
 

@@ -11,14 +11,12 @@ from survivors import Site, failed, points
 from test_crash_restore import RESTORES, check_target
 
 from akosha_snap import errors, source
-from akosha_snap.snapshot import packer
 
 DISKS = [("push", "state/"), ("push", "store/"), ("restore", "back"), ("prune", "store/")]
 
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packer, "PACK_TARGET", operations.PACK)
     monkeypatch.setattr(source, "counting_in_child", operations.counting_here)
 
 
